@@ -1,0 +1,180 @@
+"""Decodes a whole file with the loader of its declared type and no other; in the decode child."""
+
+import contextlib
+import importlib
+import io
+from collections.abc import Mapping
+
+import av
+import av.error
+import pypdfium2  # type: ignore[import-untyped]  # ships no types
+import pypdfium2.raw  # type: ignore[import-untyped]  # ships no types
+import pyvips  # type: ignore[import-untyped]  # ships no types
+from av.container import InputContainer
+
+from adapters.decode_formats import Layout, ends_as_zip, layout
+from adapters.decode_svg import sanitised
+from adapters.decode_verdict import DecodeLimits, Refusal, Verdict
+
+VIPS_LOADERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "image/jpeg": ("jpegload_buffer", {"fail_on": "warning"}),
+    "image/png": ("pngload_buffer", {"fail_on": "error"}),
+    "image/gif": ("gifload_buffer", {"fail_on": "warning", "n": -1}),
+    "image/webp": ("webpload_buffer", {"fail_on": "warning", "n": -1}),
+    "image/avif": ("heifload_buffer", {"fail_on": "warning"}),
+}
+MILD_JPEG_WARNINGS = ("extraneous bytes before marker", "Adobe color transform", "unknown JFIF")
+"""libjpeg warns of these in pictures of real cameras that every browser shows whole."""
+
+CODECS = {
+    "mov": (
+        "h264,hevc,av1,libdav1d,libaom-av1,vp9,libvpx-vp9,mpeg4,aac,mp3,mp3float,opus,libopus,flac"
+    ),
+    "matroska": "vp8,libvpx,vp9,libvpx-vp9,av1,libdav1d,libaom-av1,vorbis,libvorbis,opus,libopus",
+    "apng": "apng",
+}
+"""FFmpeg has hundreds of decoders; a container may ask only for those that browsers play."""
+PICTURE_CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "apng"}
+CONTAINERS = {"video/mp4": "mov", "image/avif": "mov", "video/webm": "matroska"}
+
+
+def prove(body: bytes, mime_type: str, limits: DecodeLimits) -> Verdict:
+    """Decode the whole file: how much of it is to be kept. Raises Refusal."""
+    if mime_type == "image/svg+xml":
+        return Verdict(keep=len(body), drawing=sanitised(body))
+    found = layout(body, mime_type)
+    _check_pixels(found.width, found.height, found.frames, limits)
+    body = body[: found.end]
+    if ends_as_zip(body):
+        raise Refusal("polyglot", "The file is a ZIP archive too.")
+    try:
+        _decode(body, mime_type, found, limits)
+    except pyvips.Error as error:
+        raise _refusal_of(str(error)) from None
+    except av.error.FFmpegError as error:
+        raise _refusal_of(str(error)) from None
+    except pypdfium2.PdfiumError as error:
+        raise _refusal_of(str(error)) from None
+    return Verdict(keep=found.end)
+
+
+def _decode(body: bytes, mime_type: str, found: Layout, limits: DecodeLimits) -> None:
+    if mime_type in VIPS_LOADERS:
+        _decode_image(body, mime_type, limits)
+    if found.tracks:
+        _decode_video(body, CONTAINERS.get(mime_type, "apng"), limits)
+    if mime_type == "application/pdf":
+        _decode_pdf(body, limits)
+
+
+def _refusal_of(message: str) -> Refusal:
+    lowered = message.lower()
+    if "out of memory" in lowered or "cannot allocate" in lowered:
+        return Refusal("memory", "Decoding needs more memory than is allowed.")
+    # Trimmed: libvips repeats itself line by line, and only the first tells anything.
+    first = next((line for line in reversed(message.splitlines()) if line.strip()), "unreadable")
+    return Refusal("damaged", f"The file cannot be decoded: {first.strip()}")
+
+
+def _check_pixels(width: int, height: int, frames: int, limits: DecodeLimits) -> None:
+    if width * height > limits.frame_pixels:
+        raise Refusal(
+            "limits",
+            f"{width} by {height} pixels are more than {limits.frame_pixels} in one picture.",
+        )
+    if frames > limits.frames or (frames > 1 and frames * width * height > limits.animation_pixels):
+        raise Refusal("limits", f"{frames} frames of {width} by {height} pixels are too many.")
+
+
+def _decode_image(body: bytes, mime_type: str, limits: DecodeLimits) -> None:
+    name, options = VIPS_LOADERS[mime_type]
+    loader = getattr(pyvips.Image, name)
+    try:
+        _read_all(loader(body, access="sequential", **options), limits)
+    except pyvips.Error as error:
+        if mime_type != "image/jpeg" or not any(mild in str(error) for mild in MILD_JPEG_WARNINGS):
+            raise
+        _read_all(loader(body, access="sequential", fail_on="error"), limits)
+
+
+def _read_all(image: pyvips.Image, limits: DecodeLimits) -> None:
+    fields = image.get_fields()
+    height = image.get("page-height") if "page-height" in fields else image.height
+    frames = image.get("n-pages") if "n-pages" in fields else 1
+    _check_pixels(image.width, height, frames, limits)
+    if "heif-compression" in fields and image.get("heif-compression") != "av1":
+        raise Refusal("content", "The bytes are not an AVIF image.")
+    image.avg()
+
+
+def _decode_video(body: bytes, container_format: str, limits: DecodeLimits) -> None:
+    options = {
+        "codec_whitelist": CODECS[container_format], "max_streams": "16",
+        "protocol_whitelist": "", "enable_drefs": "0",
+    }  # fmt: skip
+    with av.open(io.BytesIO(body), "r", format=container_format, options=options) as container:
+        if not container.streams.video:
+            raise Refusal("content", "There is no moving picture in the file.")
+        for stream in container.streams.video:
+            context = stream.codec_context
+            if context.name not in {
+                *PICTURE_CODECS, *CODECS[container_format].split(",")
+            }:  # fmt: skip
+                raise Refusal("content", "The video is of no kind that browsers play.")
+            _check_pixels(context.width, context.height, 1, limits)
+            context.thread_count = 1
+        _decode_packets(container, limits)
+
+
+def _decode_packets(container: InputContainer, limits: DecodeLimits) -> None:
+    seen, pixels = 0, 0
+    for packet in container.demux():
+        if packet.is_corrupt:
+            raise Refusal("truncated", "A part of the video is missing.")
+        if packet.stream.type != "video" or pixels > 2 * limits.video_pixels:
+            continue
+        if pixels > limits.video_pixels:
+            packet.stream.codec_context.skip_frame = "NONKEY"
+        for picture in packet.decode():
+            if not isinstance(picture, av.VideoFrame):
+                continue
+            _check_pixels(picture.width, picture.height, 1, limits)
+            if picture.is_corrupt:
+                raise Refusal("damaged", "A frame of the video is damaged.")
+            seen += 1
+            pixels += picture.width * picture.height
+    if seen == 0:
+        raise Refusal("damaged", "The video has no frame that can be decoded.")
+
+
+def _decode_pdf(body: bytes, limits: DecodeLimits) -> None:
+    try:
+        document = pypdfium2.PdfDocument(body)
+    except pypdfium2.PdfiumError:
+        if pypdfium2.raw.FPDF_GetLastError() in (
+            pypdfium2.raw.FPDF_ERR_PASSWORD, pypdfium2.raw.FPDF_ERR_SECURITY
+        ):  # fmt: skip
+            raise Refusal("encrypted", "The PDF asks for a password.") from None
+        raise
+    pages = len(document)
+    if pages == 0:
+        raise Refusal("damaged", "The PDF has no page.")
+    if pages > limits.pages:
+        raise Refusal("limits", f"{pages} pages are more than {limits.pages}.")
+    for index in range(pages):
+        page = document[index]
+        # The smallest bitmap makes PDFium run the page's content and decode its images.
+        bitmap = pypdfium2.PdfBitmap.new_native(1, 1, pypdfium2.raw.FPDFBitmap_BGRx)
+        pypdfium2.raw.FPDF_RenderPageBitmap(bitmap, page, 0, 0, 1, 1, 0, 0)
+        bitmap.close()
+        page.close()
+    document.close()
+
+
+def warm() -> None:
+    """Load what would be opened lazily, since the child of one file can open nothing."""
+    for stream in ("attachments", "audio", "data", "subtitles", "video"):
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(f"av.{stream}.stream")
+    pyvips.cache_set_max(0)
+    av.logging.set_level(None)

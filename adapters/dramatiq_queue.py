@@ -1,0 +1,128 @@
+"""The job queue on Dramatiq and Redis. The reactor and the scheduler send; `workers/jobs.py` runs.
+
+Redis may lose all of it: what is unfinished is known from the log and sent again.
+"""
+
+import hashlib
+from typing import Any
+
+import dramatiq
+import msgspec
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import CurrentMessage, Retries
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from application.jobs import Job
+
+QUEUE = "media"
+SENT_MARK_SECONDS = 900
+"""How long a job counts as sent: longer than the longest chain of retries of a purge."""
+CRASH_MARK_SECONDS = 3600
+_ALWAYS = 1_000_000
+"""Of a million commands, how many look for jobs of dead workers; Dramatiq's own default leaves
+them lying for 10 minutes on an idle queue."""
+
+
+class QueueUnavailable(Exception):
+    """Redis did not take the job."""
+
+
+class _Client(redis.Redis):
+    """Tells Dramatiq of every trouble as a lost connection, which is what its threads survive."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except (redis.exceptions.NoScriptError, redis.ConnectionError):
+            raise
+        except redis.RedisError as error:
+            raise redis.ConnectionError(str(error)) from error
+
+
+class DramatiqQueue:
+    """The JobQueue port. Blocking: async callers use a thread."""
+
+    def __init__(
+        self, redis_url: str, *, namespace: str = "media", heartbeat_seconds: float = 20
+    ) -> None:
+        """`heartbeat_seconds`: a worker silent for so long is dead and others take its jobs."""
+        self._namespace = f"{namespace}:jobs"
+        self._redis = _Client.from_url(
+            redis_url,
+            socket_timeout=5,
+            socket_connect_timeout=5,
+            health_check_interval=10,
+            retry=Retry(NoBackoff(), 1),
+        )
+        self.broker = RedisBroker(  # type: ignore[no-untyped-call]
+            client=self._redis,
+            namespace=self._namespace,
+            maintenance_chance=_ALWAYS,
+            heartbeat_timeout=int(heartbeat_seconds * 1000),
+            middleware=[CurrentMessage(), Retries()],
+        )
+
+    def send(self, job: Job, *, delay_seconds: float = 0) -> None:
+        """Hand the job over, to be run not before the delay is over. Raises QueueUnavailable."""
+        message = dramatiq.Message[None](
+            queue_name=QUEUE,
+            actor_name=job.NAME,
+            args=(),
+            kwargs={"job": msgspec.to_builtins(job)},
+            options={},
+        )
+        delay = int(delay_seconds * 1000) if delay_seconds > 0 else None
+        try:
+            self.broker.enqueue(message, delay=delay)
+            # After the message, so that a Redis that lost the message has no mark either.
+            self._redis.set(
+                self._key("sent", job), 1, ex=SENT_MARK_SECONDS + int(max(delay_seconds, 0))
+            )
+        except redis.RedisError as error:
+            raise QueueUnavailable(str(error)) from error
+
+    def send_again(self, job: Job) -> bool:
+        """Send a job that may have been lost; False when it stands in Redis or was just tried.
+
+        Raises QueueUnavailable.
+        """
+        try:
+            if self._redis.exists(self._key("sent", job)):
+                return False
+        except redis.RedisError as error:
+            raise QueueUnavailable(str(error)) from error
+        self.send(job)
+        return True
+
+    def begin(self, job: Job) -> int:
+        """Note that the job begins; how often it began without coming to any end.
+
+        A job that kills its worker is taken up again for ever otherwise: Dramatiq counts raised
+        exceptions only. 1 when Redis cannot say.
+        """
+        key = self._key("begun", job)
+        try:
+            with self._redis.pipeline() as both:
+                both.incr(key)
+                both.expire(key, CRASH_MARK_SECONDS)
+                return int(both.execute()[0])
+        except redis.RedisError:
+            return 1
+
+    def end(self, job: Job) -> None:
+        """Note that the job came to an end, good or bad."""
+        try:
+            self._redis.delete(self._key("begun", job))
+        except redis.RedisError:
+            return
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self.broker.close()
+        self._redis.close()
+
+    def _key(self, mark: str, job: Job) -> str:
+        digest = hashlib.sha256(msgspec.json.encode(job)).hexdigest()[:32]
+        return f"{self._namespace}:{mark}:{job.NAME}:{digest}"

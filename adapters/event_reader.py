@@ -1,0 +1,63 @@
+"""Reading the log in its one order, for followers: projections and the reactor."""
+
+import asyncio
+from collections.abc import Sequence
+
+from adapters.event_mapper import COLUMNS, recorded_from_row
+from adapters.postgres import Pool, connection
+from domain.event import Recorded
+
+POLL_SECONDS = 0.05
+"""The truth; a hint only makes it faster."""
+
+# Below the horizon every transaction has ended: what is not seen there will never be.
+READ = f"""
+SELECT {COLUMNS} FROM events
+WHERE position > %s AND position < (SELECT log_horizon())
+ORDER BY position LIMIT %s
+"""  # noqa: S608 - text of ours
+
+
+class PostgresEventReader:
+    """`projections.projection.EventReader`, for a pool of the role media_worker."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """At most `limit` events after the position, oldest first; never one that has a gap."""
+        async with connection(self._pool) as one:
+            cursor = one.cursor(binary=True)
+            await cursor.execute(READ, (after, limit), prepare=True)
+            return [recorded_from_row(row) for row in await cursor.fetchall()]
+
+    async def horizon(self) -> int:
+        """No event can still appear below this position."""
+        async with connection(self._pool) as one:
+            row = await (await one.execute("SELECT log_horizon()")).fetchone()
+        return int(row[0]) if row else 0
+
+    async def head(self) -> int:
+        """The position of the newest event that `read` would give; 0 in an empty log."""
+        async with connection(self._pool) as one:
+            cursor = await one.execute(
+                "SELECT coalesce(max(position), 0) FROM events "
+                "WHERE position < (SELECT log_horizon())"
+            )
+            row = await cursor.fetchone()
+        return int(row[0]) if row else 0
+
+
+async def wait_for_more(
+    hint: asyncio.Event | None = None, *, seconds: float = POLL_SECONDS
+) -> None:
+    """Return when the hint is set, which this clears, and after `seconds` at the latest."""
+    if hint is None:
+        await asyncio.sleep(seconds)
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await hint.wait()
+    except TimeoutError:
+        return
+    hint.clear()

@@ -1,0 +1,247 @@
+"""The write side of the log: whole streams in, and appends in one autocommit statement each."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from adapters.event_mapper import COLUMNS, EVENT_TYPES, recorded_from_row
+from adapters.postgres import Pool, connection, owned, unavailable
+from application.context import Idempotency
+from application.ports import KeptOutcome, KeyClaim, KeyTaken, StreamChanged
+from domain.errors import TenantRemoved
+from domain.event import Recorded
+
+KEY_LIFETIME = timedelta(hours=24)
+"""How long an Idempotency-Key keeps its outcome (spec/api.md)."""
+MAX_EVENTS = 65_536
+"""Ordinals of one transaction; the next position belongs to the next transaction."""
+TENANT_REMOVED = "MS001"
+REMOVAL_ATTEMPTS = 5
+
+# Known at the append, unique, ordered by transaction id; readers stop at log_horizon().
+POSITION = "(pg_current_xact_id()::text::bigint << 16) + log_epoch()"
+
+# The owner is set row by row, in the very expression that fills the column the policy checks:
+# so one statement keeps row-level security and may append for several owners.
+_INSERT = f"""
+INSERT INTO events (position, version, at, stream, type, owner, actor, access, command_id,
+                    correlation_id, data)
+SELECT {POSITION} + e.ordinal, e.version, e.at, e.stream, e.type,
+       set_config('app.owner', e.owner, true), e.actor, e.access, e.command_id,
+       e.correlation_id, e.data::jsonb
+FROM """  # noqa: S608 - text of ours
+_RETURNING = " RETURNING position"
+
+_ONE = """(VALUES (0, %(version)s::integer, %(at)s::timestamptz, %(stream)s::text, %(type)s::text,
+  %(owner)s::text, %(actor)s::text, %(access)s::text, %(command_id)s::text,
+  %(correlation_id)s::text, %(data)s::text))
+AS e (ordinal, version, at, stream, type, owner, actor, access, command_id, correlation_id, data)"""
+
+_MANY = """unnest(%(ordinal)s::integer[], %(version)s::integer[], %(at)s::timestamptz[],
+  %(stream)s::text[], %(type)s::text[], %(owner)s::text[], %(actor)s::text[], %(access)s::text[],
+  %(command_id)s::text[], %(correlation_id)s::text[], %(data)s::text[])
+AS e (ordinal, version, at, stream, type, owner, actor, access, command_id, correlation_id, data)"""
+
+_KEY_INSERT = """
+INSERT INTO idempotency_keys (owner, user_id, route, key, fingerprint, outcome, position, at)
+SELECT set_config('app.owner', %(key_owner)s, true), %(key_user)s, %(key_route)s, %(key_key)s,
+       %(key_fingerprint)s, %(key_outcome)s::json, {position}, %(key_at)s
+"""
+_KEY = _KEY_INSERT.format(position=f"{POSITION} + %(key_ordinal)s")
+# The events are selected from the claim, so that a repeat hits the key before the stream.
+_CLAIM = f"WITH claim AS ({_KEY} RETURNING position) "
+
+APPEND_ONE = _INSERT + _ONE + _RETURNING
+APPEND_MANY = _INSERT + _MANY + _RETURNING
+APPEND_ONE_WITH_KEY = _CLAIM + _INSERT + "claim CROSS JOIN " + _ONE + " RETURNING events.position"
+APPEND_MANY_WITH_KEY = _CLAIM + _INSERT + "claim CROSS JOIN " + _MANY + " RETURNING events.position"
+# Nothing was appended, so there is no position anyone could wait for.
+CLAIM_ONLY = _KEY_INSERT.format(position="0") + " RETURNING position"
+
+LOAD = f"SELECT {COLUMNS} FROM load_streams(%s)"  # noqa: S608
+KEPT = owned(
+    "SELECT k.fingerprint, k.outcome::text, k.position FROM idempotency_keys AS k "
+    "WHERE k.owner = c.owner AND k.user_id = %(user)s AND k.route = %(route)s "
+    "AND k.key = %(key)s AND k.at > %(since)s"
+)
+FORGET = (
+    "DELETE FROM idempotency_keys WHERE owner = %(owner)s AND user_id = %(user)s "
+    "AND route = %(route)s AND key = %(key)s AND at <= %(since)s"
+)
+
+
+class PostgresEventStore:
+    """`application.ports.EventStore` on PostgreSQL, for a pool of either role."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, Sequence[Recorded]]:
+        """The whole history of each stream. Raises UnknownEventType for a newer version's."""
+        histories: dict[str, list[Recorded]] = {stream: [] for stream in streams}
+        # No stream can be named with a NUL, and text cannot carry one.
+        names = [stream for stream in histories if "\0" not in stream]
+        async with connection(self._pool) as one:
+            cursor = await one.execute(LOAD, (names,), prepare=True, binary=True)
+            rows = await cursor.fetchall()
+        for row in rows:
+            histories[row[0]].append(recorded_from_row(row, EVENT_TYPES.decode))
+        return histories
+
+    async def append(self, events: Sequence[Recorded], *, claim: KeyClaim | None = None) -> int:
+        """Append in one statement; the position of the last event, 0 for a claim alone.
+
+        Raises StreamChanged, KeyTaken, TenantRemoved or DatabaseUnavailable; then nothing was
+        written.
+        """
+        statement, parameters = append_statement(events, claim)
+        try:
+            return await self._execute(statement, parameters)
+        except errors.UniqueViolation as error:
+            if claim is None or error.diag.constraint_name != "idempotency_keys_once":
+                raise _refusal(error) from error
+        except psycopg.Error as error:
+            raise _refusal(error) from error
+        kept = await self.kept_outcome(
+            owner=claim.owner, user_id=claim.user_id, idempotency=claim.idempotency, at=claim.at
+        )
+        if kept is not None:
+            raise KeyTaken(kept)
+        await self._forget(claim)
+        # Whoever else replaces the same outworn key at this moment is told by the caller's repeat.
+        try:
+            return await self._execute(statement, parameters)
+        except psycopg.Error as error:
+            raise _refusal(error) from error
+
+    async def append_removal(self, event: Recorded) -> int:
+        """Append TenantRemoved and close the tenant, as media_worker.
+
+        Waits for the appends that are under way, so none of the tenant's lands after it.
+        """
+        statement, parameters = append_statement([event], None)
+        for attempt in range(REMOVAL_ATTEMPTS):
+            try:
+                async with self._pool.connection() as one, one.transaction():
+                    # Appends queue up behind a lock that waits: not for longer than this.
+                    await one.execute("SET LOCAL lock_timeout = '500ms'")
+                    await one.execute("SELECT close_tenant(%s, %s)", (event.owner, event.at))
+                    return await _position(await one.execute(statement, parameters))
+            except errors.LockNotAvailable as error:
+                if attempt == REMOVAL_ATTEMPTS - 1:
+                    raise unavailable(error) from error
+                await asyncio.sleep(0.2 * 2**attempt)
+            except psycopg.Error as error:
+                raise _refusal(error) from error
+        raise AssertionError("unreachable")
+
+    async def kept_outcome(
+        self, *, owner: str, user_id: str, idempotency: Idempotency, at: datetime
+    ) -> KeptOutcome | None:
+        """What this key led to before, if it was used in the 24 h before `at`."""
+        parameters = _key_parameters(owner, user_id, idempotency) | {"since": at - KEY_LIFETIME}
+        async with connection(self._pool) as one:
+            row = await (await one.execute(KEPT, parameters, prepare=True)).fetchone()
+        return None if row is None else KeptOutcome(row[0], row[1].encode(), row[2])
+
+    async def _execute(self, statement: str, parameters: Mapping[str, Any]) -> int:
+        # Without the transaction that `pool.connection()` would end: the statement is autocommit.
+        one = await self._pool.getconn()
+        try:
+            return await _position(await one.execute(statement, parameters, prepare=True))
+        finally:
+            await self._pool.putconn(one)
+
+    async def _forget(self, claim: KeyClaim) -> None:
+        parameters = _key_parameters(claim.owner, claim.user_id, claim.idempotency)
+        async with connection(self._pool) as one, one.transaction():
+            # A DELETE reads the policy before anything it could set: hence a transaction.
+            await one.execute("SELECT set_config('app.owner', %(owner)s, true)", parameters)
+            await one.execute(FORGET, parameters | {"since": claim.at - KEY_LIFETIME})
+
+
+def append_statement(
+    events: Sequence[Recorded], claim: KeyClaim | None
+) -> tuple[str, dict[str, Any]]:
+    """The one statement that appends the events and the claim, with its parameters."""
+    if len(events) > MAX_EVENTS:
+        raise ValueError(f"{len(events)} events are too many for one transaction")
+    parameters: dict[str, Any] = {}
+    if claim is not None:
+        parameters = {
+            "key_owner": claim.owner,
+            "key_user": claim.user_id,
+            "key_route": claim.idempotency.route,
+            "key_key": claim.idempotency.key,
+            "key_fingerprint": claim.idempotency.fingerprint,
+            "key_outcome": claim.outcome.decode(),
+            "key_ordinal": len(events) - 1,
+            "key_at": claim.at,
+        }
+    if not events:
+        if claim is None:
+            raise ValueError("nothing to append")
+        return CLAIM_ONLY, parameters
+    if len(events) == 1:
+        (recorded,) = events
+        event = recorded.event
+        parameters |= {
+            "version": recorded.version,
+            "at": recorded.at,
+            "stream": recorded.stream,
+            "type": event.TYPE,
+            "owner": recorded.owner,
+            "actor": recorded.actor,
+            "access": str(recorded.access),
+            "command_id": recorded.command_id,
+            "correlation_id": recorded.correlation_id,
+            "data": EVENT_TYPES.encode(event),
+        }
+        return (APPEND_ONE if claim is None else APPEND_ONE_WITH_KEY), parameters
+    parameters |= {
+        "ordinal": list(range(len(events))),
+        "version": [recorded.version for recorded in events],
+        "at": [recorded.at for recorded in events],
+        "stream": [recorded.stream for recorded in events],
+        "type": [recorded.event.TYPE for recorded in events],
+        "owner": [recorded.owner for recorded in events],
+        "actor": [recorded.actor for recorded in events],
+        "access": [str(recorded.access) for recorded in events],
+        "command_id": [recorded.command_id for recorded in events],
+        "correlation_id": [recorded.correlation_id for recorded in events],
+        "data": [EVENT_TYPES.encode(recorded.event) for recorded in events],
+    }
+    return (APPEND_MANY if claim is None else APPEND_MANY_WITH_KEY), parameters
+
+
+def _key_parameters(owner: str, user_id: str, idempotency: Idempotency) -> dict[str, Any]:
+    return {
+        "owner": owner,
+        "user": user_id,
+        "route": idempotency.route,
+        "key": idempotency.key,
+    }
+
+
+async def _position(cursor: psycopg.AsyncCursor[Any]) -> int:
+    return int(max(position for (position,) in await cursor.fetchall()))
+
+
+def _refusal(error: psycopg.Error) -> Exception:
+    """What an append that wrote nothing tells its caller."""
+    constraint = error.diag.constraint_name
+    if error.sqlstate == TENANT_REMOVED:
+        return TenantRemoved("This workspace was removed.")
+    if isinstance(error, errors.UniqueViolation) and constraint in {
+        "events_stream_version",
+        "idempotency_keys_once",
+    }:
+        return StreamChanged()
+    # Two appends to the same streams, in opposite order: the other one went through.
+    if isinstance(error, errors.DeadlockDetected):
+        return StreamChanged()
+    return unavailable(error)

@@ -1,0 +1,215 @@
+"""The `ObjectStore` port on Cloudflare R2, or any S3 server. The runtime opens one per process.
+
+Requests are signed here (`adapters/sigv4.py`); the other operations go through aioboto3.
+"""
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from adapters.s3_client import ObjectAbsent, S3Client, open_s3_client
+from adapters.settings import Settings
+from adapters.sigv4 import Presigner
+from adapters.telemetry import get_logger
+from application.ports import (
+    Bucket,
+    ObjectChanged,
+    ObjectHeaders,
+    SignedRequest,
+    StoredObject,
+)
+from domain.errors import ObjectStoreUnavailable
+from domain.media_file import UPLOAD_URL_LIFETIME
+
+MAX_KEYS_A_DELETE = 1000
+"""S3's limit of one DeleteObjects."""
+
+
+class R2ObjectStore:
+    """Three buckets of one account, addressed by path."""
+
+    def __init__(self, settings: Settings, client: S3Client) -> None:
+        self._client = client
+        self._buckets: dict[Bucket, str] = {
+            "incoming": settings.s3_incoming_bucket,
+            "public": settings.s3_public_bucket,
+            "private": settings.s3_private_bucket,
+        }
+        self._presigner = Presigner(
+            settings.s3_upload_endpoint or settings.s3_endpoint,
+            region=settings.s3_region,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        """Returns at once: the first call that needs the client waits until it is loaded."""
+        async with open_s3_client(settings) as client:
+            yield cls(settings, client)
+
+    def sign_put(
+        self, key: str, *, content_type: str, size: int, sha256: str | None, at: datetime
+    ) -> SignedRequest:
+        """A PUT into the incoming bucket that works once, for this type and length.
+
+        A browser sets Content-Length itself and ignores ours; other clients can check theirs.
+        """
+        headers = {
+            "Content-Type": content_type,
+            "Content-Length": str(size),
+            "If-None-Match": "*",
+        }
+        if sha256 is not None:
+            digest = bytes.fromhex(sha256)
+            headers["x-amz-checksum-sha256"] = base64.b64encode(digest).decode()
+        return self._signed(
+            "PUT", "incoming", key, at=at, lifetime=UPLOAD_URL_LIFETIME, headers=headers
+        )
+
+    def sign_get(
+        self, bucket: Bucket, key: str, *, content_disposition: str, lifetime: int, at: datetime
+    ) -> SignedRequest:
+        """A GET that lives `lifetime` seconds and answers with this disposition."""
+        query = {
+            "response-cache-control": "no-store",  # spec 9.2: the stored one is for the CDN
+            "response-content-disposition": content_disposition,
+        }
+        return self._signed(
+            "GET", bucket, key, at=at, lifetime=timedelta(seconds=lifetime), query=query
+        )
+
+    def _signed(
+        self,
+        method: str,
+        bucket: Bucket,
+        key: str,
+        *,
+        at: datetime,
+        lifetime: timedelta,
+        headers: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+    ) -> SignedRequest:
+        url = self._presigner.sign(
+            method,
+            f"/{self._buckets[bucket]}/{key}",
+            headers=headers,
+            query=query,
+            at=at,
+            lifetime=int(lifetime.total_seconds()),
+        )
+        return SignedRequest(url, headers or {}, at.replace(microsecond=0) + lifetime)
+
+    async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
+        """What is stored under the key, or None."""
+        try:
+            found = await self._client.call("head_object", Bucket=self._buckets[bucket], Key=key)
+        except ObjectAbsent:
+            return None
+        return StoredObject(
+            size=found["ContentLength"],
+            content_type=found.get("ContentType", ""),
+            etag=found["ETag"],
+        )
+
+    async def read(
+        self, bucket: Bucket, key: str, *, etag: str, first_bytes: int | None = None
+    ) -> bytes:
+        """The object's bytes, or its first so many. Raises ObjectChanged, also when it is gone."""
+        where = {"Bucket": self._buckets[bucket], "Key": key, "IfMatch": etag}
+        if first_bytes is not None:
+            where["Range"] = f"bytes=0-{first_bytes - 1}"
+        try:
+            found = await self._client.call("get_object", **where)
+        except ObjectAbsent as absent:
+            raise ObjectChanged from absent
+        with self._client.errors("get_object", where["Bucket"]):
+            async with found["Body"] as _:
+                if found["ETag"] != etag:  # rclone knows no If-Match
+                    raise ObjectChanged
+                return await _read(found["Body"], first_bytes)
+
+    async def copy(
+        self, key: str, *, source: Bucket, target: Bucket, etag: str, headers: ObjectHeaders
+    ) -> None:
+        """Copy under the same key, only if the source still has the ETag. Raises ObjectChanged."""
+        try:
+            await self._client.call(
+                "copy_object",
+                Bucket=self._buckets[target],
+                Key=key,
+                CopySource={"Bucket": self._buckets[source], "Key": key},
+                CopySourceIfMatch=etag,
+                MetadataDirective="REPLACE",
+                **_metadata(headers),
+            )
+        except ObjectAbsent as absent:
+            raise ObjectChanged from absent
+
+    async def write(self, bucket: Bucket, key: str, body: bytes, *, headers: ObjectHeaders) -> None:
+        """Store bytes of our own making."""
+        await self._client.call(
+            "put_object", Bucket=self._buckets[bucket], Key=key, Body=body, **_metadata(headers)
+        )
+
+    async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
+        """Remove the objects (at most 1,000); those that are not there count as removed."""
+        name = self._buckets[bucket]
+        if len(keys) > MAX_KEYS_A_DELETE:
+            raise ValueError(f"{len(keys)} keys; one call removes at most {MAX_KEYS_A_DELETE}")
+        if not keys:
+            return
+        if len(keys) == 1:
+            try:
+                await self._client.call("delete_object", Bucket=name, Key=keys[0])
+            except ObjectAbsent:
+                return
+            return
+        objects = [{"Key": key} for key in keys]
+        answer = await self._client.call(
+            "delete_objects", Bucket=name, Delete={"Objects": objects, "Quiet": True}
+        )
+        kept = [error for error in answer.get("Errors", ()) if error.get("Code") != "NoSuchKey"]
+        if kept:
+            get_logger().warning(
+                "media.object_store.kept",
+                bucket=name,
+                objects=len(kept),
+                reason=kept[0].get("Code", ""),
+                error=kept[0].get("Message", ""),
+            )
+            raise ObjectStoreUnavailable(f"{len(kept)} objects could not be removed.")
+
+    async def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
+        """Keys of objects last modified before the time, in pages of 1,000."""
+        where = {"Bucket": self._buckets[bucket]}
+        while True:
+            page = await self._client.call("list_objects_v2", **where)
+            for found in page.get("Contents", ()):
+                if found["LastModified"] < before:
+                    yield found["Key"]
+            if not page.get("IsTruncated"):
+                return
+            where["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def _metadata(headers: ObjectHeaders) -> dict[str, str]:
+    return {
+        "ContentType": headers.content_type,
+        "CacheControl": headers.cache_control,
+        "ContentDisposition": headers.content_disposition,
+    }
+
+
+async def _read(body: Any, limit: int | None) -> bytes:
+    """All of it, or the first `limit` bytes even of a server that ignores Range."""
+    if limit is None:
+        return bytes(await body.read())
+    parts = []
+    while limit > 0 and (part := await body.read(limit)):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,100 @@
+"""Whether what the HTTP apps depend on answers, and how far behind the followers are."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import redis.asyncio
+
+from adapters.postgres import Pool, connection
+from adapters.telemetry import get_logger
+from application.ports import ObjectStore
+
+CHECK_SECONDS = 2.0
+"""How long one dependency may take to answer."""
+MAX_LAG_SECONDS = 30.0
+"""A read model further behind than this fails the check; normal is a few milliseconds."""
+
+
+class FollowerLag(msgspec.Struct, frozen=True):
+    """Where one follower stands."""
+
+    follower: str
+    position: int
+    behind_seconds: float
+
+
+async def follower_lags(pool: Pool) -> list[FollowerLag]:
+    """All followers that ever ran. Raises DatabaseUnavailable."""
+    async with connection(pool) as one:
+        cursor = await one.execute("SELECT follower, reached, behind_seconds FROM follower_lag()")
+        return [FollowerLag(*row) for row in await cursor.fetchall()]
+
+
+async def oldest_writer_seconds(pool: Pool) -> float:
+    """Age of the oldest writing transaction we may see: it holds every follower back."""
+    async with connection(pool) as one:
+        cursor = await one.execute(
+            "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8"
+            " FROM pg_stat_activity WHERE backend_xid IS NOT NULL"
+        )
+        row = await cursor.fetchone()
+    return float(row[0]) if row else 0.0
+
+
+class Readiness:
+    """The checks of `GET /ready`."""
+
+    def __init__(
+        self, pool: Pool, objects: ObjectStore, *, redis_url: str, followers: frozenset[str]
+    ) -> None:
+        self._pool = pool
+        self._objects = objects
+        self._redis_url = redis_url
+        self._followers = followers
+
+    async def check(self) -> dict[str, bool]:
+        """Each dependency and whether it answers. Never raises; takes at most CHECK_SECONDS."""
+        checks: dict[str, Callable[[], Awaitable[None]]] = {
+            "postgres": self._postgres,
+            "redis": self._redis,
+            "objectStore": self._object_store,
+            "projections": self._projections,
+        }
+        results = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
+        return dict(zip(checks, results, strict=True))
+
+    async def _postgres(self) -> None:
+        async with connection(self._pool) as one:
+            await one.execute("SELECT 1")
+
+    async def _redis(self) -> None:
+        client = redis.asyncio.Redis.from_url(self._redis_url, retry=None)
+        try:
+            await client.ping()
+        finally:
+            await client.aclose()
+
+    async def _object_store(self) -> None:
+        # A key nobody has: the answer is that there is nothing, from a store that works.
+        await self._objects.head("incoming", "ready")
+
+    async def _projections(self) -> None:
+        lags = {lag.follower: lag.behind_seconds for lag in await follower_lags(self._pool)}
+        late = [
+            name for name in self._followers if lags.get(name, MAX_LAG_SECONDS) >= MAX_LAG_SECONDS
+        ]
+        if late:
+            raise TimeoutError(f"behind or never started: {', '.join(sorted(late))}")
+
+
+async def _passes(name: str, check: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong, the answer is "no"
+        get_logger().warning(
+            "media.not_ready", dependency=name, error=f"{type(error).__name__}: {error}"
+        )
+        return False
+    return True

@@ -1,0 +1,96 @@
+"""Wake-up hints between processes: "the log has reached this position".
+
+The write side announces, followers wait. A hint may be lost: a follower also looks on its own
+every 50 ms, so nothing depends on Redis here, and no command ever fails or waits because of it.
+"""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+POLL_SECONDS = 0.05
+"""How long a follower waits at most before it looks on its own."""
+RECONNECT_SECONDS = 1.0
+
+
+def _client(redis_url: str) -> Any:
+    # Untyped: redis-py's own annotations make every call a union of sync and async.
+    return redis.asyncio.Redis.from_url(
+        redis_url, socket_timeout=2, socket_connect_timeout=2, retry=None
+    )
+
+
+class PositionAnnouncer:
+    """Tells followers how far the log has come, from the event loop it is used on."""
+
+    def __init__(self, redis_url: str, *, channel: str) -> None:
+        self._client = _client(redis_url)
+        self._channel = channel
+        self._latest = 0
+        self._announced = 0
+        self._publishing: asyncio.Task[None] | None = None
+
+    def announce(self, position: int) -> None:
+        """Publish the position soon, together with those announced meanwhile. Never raises."""
+        self._latest = max(self._latest, position)
+        if self._publishing is None or self._publishing.done():
+            self._publishing = asyncio.get_running_loop().create_task(self._publish())
+
+    async def _publish(self) -> None:
+        while self._announced < self._latest:
+            position = self._latest
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await self._client.publish(self._channel, str(position))
+            self._announced = position
+
+    async def close(self) -> None:
+        """Give up what is not yet published and let the connection go."""
+        if self._publishing is not None:
+            self._publishing.cancel()
+            await asyncio.gather(self._publishing, return_exceptions=True)
+        await self._client.aclose()
+
+
+class PositionHints:
+    """Wakes one follower when something was announced."""
+
+    def __init__(self, redis_url: str, *, channel: str) -> None:
+        self._client = _client(redis_url)
+        self._channel = channel
+        self._announced = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self.latest = 0
+        """The highest position a hint has named."""
+
+    async def wait(self, timeout_seconds: float = POLL_SECONDS) -> None:
+        """Return at a hint that came since the last call, or after the time."""
+        if self._listening is None:
+            self._listening = asyncio.get_running_loop().create_task(self._listen())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._announced.wait()
+        self._announced.clear()
+
+    async def _listen(self) -> None:
+        while True:
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                async with self._client.pubsub(ignore_subscribe_messages=True) as channel:
+                    await channel.subscribe(self._channel)
+                    while True:
+                        # Bounded below the socket's own timeout, which would end the connection.
+                        message = await channel.get_message(timeout=1.0)
+                        if message is not None:
+                            with contextlib.suppress(ValueError):
+                                self.latest = max(self.latest, int(message["data"]))
+                            self._announced.set()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def close(self) -> None:
+        """Stop listening and let the connection go."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        await self._client.aclose()

@@ -1,0 +1,29 @@
+"""The machine's clock and randomness: the only places where time and chance come in."""
+
+import secrets
+from datetime import UTC, datetime
+
+from domain.object_key import ID_ALPHABET, ID_LENGTH
+
+
+def utc_now() -> datetime:
+    """The time in UTC, in whole milliseconds, which is what events and answers carry."""
+    now = datetime.now(UTC)  # noqa: TID251 - this is the clock
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class RandomIdentities:
+    """Ids nobody can guess."""
+
+    def nanoid(self) -> str:
+        """16 characters of 62: 95 bits, from 128 random ones, so that no character is likelier."""
+        number = int.from_bytes(secrets.token_bytes(16))
+        characters = []
+        for _ in range(ID_LENGTH):
+            number, index = divmod(number, len(ID_ALPHABET))
+            characters.append(ID_ALPHABET[index])
+        return "".join(characters)
+
+    def command_id(self) -> str:
+        """The id of one command."""
+        return f"cmd_{secrets.token_hex(12)}"

@@ -1,0 +1,224 @@
+"""`python -m api.dev_edge`: stands where R2's edge and the CDN stand. Never in production.
+
+Passes presigned requests on to the S3 server with their Host kept, so that the signature verifies,
+and adds what the local server lacks: `If-None-Match: *` on a PUT, CORS, `response-*` overrides.
+Everything else is a public file, `api/dev_cdn.py`.
+"""
+
+import asyncio
+import hmac
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+
+import httpx
+import uvicorn
+from litestar.enums import ScopeType
+from litestar.types import Receive, Scope, Send
+
+from adapters.settings import Settings, SettingsError
+from adapters.sigv4 import Presigner
+from adapters.system import utc_now
+from adapters.telemetry import configure, get_logger
+from api.dev_cdn import PublicFiles
+from api.dev_http import (
+    Answer,
+    ClientGone,
+    Request,
+    fetch,
+    passed_on,
+    plain,
+    preflight,
+    s3_error,
+    send_answer,
+)
+from api.process import Server
+
+OVERRIDES = {
+    "response-cache-control": "cache-control",
+    "response-content-disposition": "content-disposition",
+    "response-content-type": "content-type",
+}
+"""Signed query parameters that replace a header of the answer, as S3 and R2 do."""
+URL_SECONDS = 60
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 60
+"""rclone hashes a fresh object before its first answer: 0.2 s for 100 MiB, more on a slow disk."""
+DRAIN_SECONDS = 5
+
+
+class DevEdge:
+    """The ASGI app."""
+
+    def __init__(self, settings: Settings, upstream: httpx.AsyncClient) -> None:
+        self._settings = settings
+        self._upstream = upstream
+        self._public = PublicFiles(settings, upstream)
+        self._presigner = self._presigner_of(settings.s3_endpoint)
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    def _presigner_of(self, endpoint: str) -> Presigner:
+        return Presigner(
+            endpoint,
+            region=self._settings.s3_region,
+            access_key=self._settings.s3_access_key,
+            secret_key=self._settings.s3_secret_key,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != ScopeType.HTTP:
+            return
+        request = Request(scope, receive)
+        async with AsyncExitStack() as stack:
+            try:
+                answer = await self._answer(request, stack)
+                await request.drain()
+            except ClientGone:
+                return
+            except httpx.TransportError as error:
+                get_logger().warning(
+                    "media.edge.upstream_away",
+                    error=f"{type(error).__name__}: {error}",
+                    endpoint=self._settings.s3_endpoint,
+                )
+                answer = s3_error(503, "ServiceUnavailable", "The object store does not answer.")
+            await send_answer(answer, request, send)
+
+    async def _answer(self, request: Request, stack: AsyncExitStack) -> Answer:
+        if request.method == "OPTIONS":
+            return preflight(request)
+        query = parse_qs(request.query)
+        if "X-Amz-Signature" not in query:
+            return await self._public.answer(request, stack)
+        if request.method not in {"GET", "HEAD", "PUT"}:
+            return plain(405, "This is not passed on.", allow="GET, HEAD, PUT, OPTIONS")
+        if request.method == "PUT" and request.headers.get("if-none-match") == "*":
+            await stack.enter_async_context(self._alone(request.raw_path))
+            if await self._exists(request, stack):
+                return self._refuse_second(request)
+        response = await fetch(self._upstream, self._passed_on(request), stack)
+        headers = passed_on(response.headers)
+        if request.method != "PUT" and response.is_success:
+            headers |= {name: query[of][0] for of, name in OVERRIDES.items() if of in query}
+        # rclone sends a part with 200, and its Content-Range.
+        is_part = response.is_success and "content-range" in response.headers
+        return Answer(206 if is_part else response.status_code, headers, response)
+
+    def _passed_on(self, request: Request) -> httpx.Request:
+        url = httpx.URL(self._settings.s3_endpoint).copy_with(
+            raw_path=f"{request.raw_path}?{request.query}".encode("ascii", "replace")
+        )
+        content = request.body() if request.method == "PUT" else None
+        headers = passed_on(request.headers)
+        return httpx.Request(request.method, url, headers=headers, content=content)
+
+    @asynccontextmanager
+    async def _alone(self, path: str) -> AsyncIterator[None]:
+        """One conditional PUT of a key at a time: of two, the second sees what the first stored."""
+        lock, waiting = self._locks.get(path, (asyncio.Lock(), 0))
+        self._locks[path] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._locks.pop(path)
+            if waiting > 1:
+                self._locks[path] = (lock, waiting - 1)
+
+    async def _exists(self, request: Request, stack: AsyncExitStack) -> bool:
+        url = self._presigner.sign(
+            "HEAD", unquote(request.raw_path), at=utc_now(), lifetime=URL_SECONDS
+        )
+        found = await fetch(self._upstream, httpx.Request("HEAD", url), stack)
+        if found.status_code in {httpx.codes.OK, httpx.codes.NOT_FOUND}:
+            return found.status_code == httpx.codes.OK
+        raise httpx.RemoteProtocolError(f"HEAD answers {found.status_code}")
+
+    def _refuse_second(self, request: Request) -> Answer:
+        """412 to whoever may write; nobody else learns that there is an object."""
+        if not self._is_signed(request):
+            return s3_error(403, "SignatureDoesNotMatch", "The signature is not right, or too old.")
+        return s3_error(412, "PreconditionFailed", "There is an object under this key already.")
+
+    def _is_signed(self, request: Request) -> bool:
+        query = dict(parse_qsl(request.query, keep_blank_values=True))
+        names = query.get("X-Amz-SignedHeaders", "").split(";")
+        given = {name: request.headers.get(name, "") for name in names if name != "host"}
+        signer = self._presigner_of(f"http://{request.headers.get('host', '')}")
+        try:
+            at = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            lifetime = int(query["X-Amz-Expires"])
+            right = signer.sign(
+                request.method,
+                unquote(request.raw_path),
+                headers=given,
+                query={k: v for k, v in query.items() if not k.startswith("X-Amz-")},
+                at=at,
+                lifetime=lifetime,
+            )
+        except (KeyError, ValueError):
+            return False
+        expected = dict(parse_qsl(urlsplit(right).query))["X-Amz-Signature"].encode()
+        signed = hmac.compare_digest(query["X-Amz-Signature"].encode(), expected)
+        return signed and utc_now() < at + timedelta(seconds=lifetime)
+
+
+@asynccontextmanager
+async def open_edge(settings: Settings) -> AsyncIterator[DevEdge]:
+    """The app with its connections to the S3 server."""
+    async with httpx.AsyncClient(
+        trust_env=False,
+        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=None),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+    ) as upstream:
+        yield DevEdge(settings, upstream)
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code."""
+    async with open_edge(settings) as edge:
+        server = Server(
+            uvicorn.Config(
+                edge,
+                host=settings.host,
+                port=settings.edge_port,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+            )
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, setattr, server, "should_exit", True)  # noqa: FBT003
+        try:
+            await server.serve()
+        except SystemExit:  # uvicorn's way to say that it could not listen; it has logged why
+            return 1
+    return 0
+
+
+def main() -> int:
+    """The process; the exit code."""
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - there are no log settings yet
+        return 2
+    if settings.environment == "production":
+        print("The development edge does not run in production.", file=sys.stderr)  # noqa: T201
+        return 2
+    configure(settings, process="edge")
+    return asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,294 @@
+"""The library routes: list, stats, detail, download, delete, history."""
+
+from typing import get_args
+
+import msgspec
+from litestar import delete, get, post
+from litestar.response.base import ASGIResponse
+
+from api.bodies import Body, path_context
+from api.cursors import Cursors
+from api.parameters import known_id, query_parameters, several, whole_number
+from api.positions import read_at, wanted_position
+from api.routes import MediaRequest, answer, json_answer, note, runtime_of
+from api.security import caller_of
+from application.deletion import BulkDelete
+from domain.access import Caller, Permission
+from domain.content_disposition import content_disposition
+from domain.errors import InvalidField, MediaNotFound
+from domain.media_type import MEDIA_TYPES, Category
+from domain.owner import tenant, user
+from projections import audit_trail, file_list, file_pages, pending_uploads, storage_stats
+from projections.audit_trail import AuditTrailProjection, HistoryEntry
+from projections.file_list import FileListProjection
+from projections.file_pages import FileQuery, Sort
+from projections.file_resource import FileResource
+from projections.pending_uploads import PendingUploadsProjection
+from projections.reading import Answer
+from projections.storage_stats import StorageStatsProjection
+
+BULK_DELETE = Body(BulkDelete)
+MAX_BULK = 100
+MAX_LIMIT = 100
+MAX_SEARCH_LENGTH = 255
+DOWNLOAD_SECONDS = 300
+"""Life of a signed download: long enough to begin one, too short to be shared."""
+
+LIST_PARAMETERS = frozenset(
+    {"limit", "cursor", "service", "type", "mime", "search", "sort", "scope"}
+)
+SCOPE = frozenset({"scope"})
+SORTS: tuple[Sort, ...] = get_args(Sort)
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+
+
+class FileList(msgspec.Struct, frozen=True, rename="camel"):
+    """One page of the library."""
+
+    items: list[FileResource]
+    next_cursor: str | None
+
+
+class History(msgspec.Struct, frozen=True):
+    """What happened to a file, oldest first."""
+
+    items: list[HistoryEntry]
+
+
+@get("/files", access=Permission.FILES_READ, event="media.files.list")
+async def list_files(request: MediaRequest) -> ASGIResponse:
+    """The uploaded files, a page at a time."""
+    parameters = query_parameters(request.scope["query_string"], LIST_PARAMETERS)
+    owner = _scope(parameters, caller_of(request))
+    query = _file_query(parameters)
+    cursors: Cursors = request.app.state["cursors"]
+    if (cursor := parameters.get("cursor")) is not None:
+        key = cursors.read(cursor, owner, query)
+        query = msgspec.structs.replace(query, after=key)
+    wanted = wanted_position(request)
+    runtime = runtime_of(request)
+    found = await read_at(
+        request,
+        wanted,
+        FileListProjection.name,
+        lambda: file_pages.page(
+            runtime.pool, owner, query, public_base_url=runtime.settings.public_base_url
+        ),
+    )
+    page = found.found
+    after = page.next_key
+    next_cursor = None if after is None else cursors.write(after, owner, query)
+    return answer(FileList(page.items, next_cursor), position=found.position)
+
+
+def _scope(parameters: dict[str, str], caller: Caller) -> str:
+    """Whose files are asked for. Raises InvalidField."""
+    scope = parameters.get("scope", "tenant")
+    if scope not in ("tenant", "user"):
+        raise InvalidField("scope", "tenant or user")
+    if scope == "user" or caller.tenant_id is None:
+        return str(user(caller.user_id))
+    return str(tenant(caller.tenant_id))
+
+
+def _file_query(parameters: dict[str, str]) -> FileQuery:
+    """The query without its cursor. Raises InvalidField."""
+    values: dict[str, object] = {}
+    for name, text in parameters.items():
+        match name:
+            case "limit":
+                values["limit"] = whole_number(name, text, least=1, most=MAX_LIMIT)
+            case "service":
+                values["services"] = _services(text)
+            case "type":
+                values["categories"] = several(name, text, CATEGORIES)
+            case "mime":
+                values["mime_types"] = several(name, text, tuple(MEDIA_TYPES))
+            case "search":
+                if len(text) > MAX_SEARCH_LENGTH:
+                    raise InvalidField(name, f"at most {MAX_SEARCH_LENGTH} characters")
+                values["search"] = text
+            case "sort":
+                if text not in SORTS:
+                    raise InvalidField(name, f"one of {', '.join(SORTS)}")
+                values["sort"] = text
+    return FileQuery(**values)  # type: ignore[arg-type]
+
+
+def _services(text: str) -> tuple[str, ...]:
+    """Any service code: files outlive the configuration."""
+    codes = tuple(text.split(","))
+    if not all(code.replace("-", "").isalnum() and code.isascii() for code in codes):
+        raise InvalidField("service", "a service code, or several by comma")
+    return codes
+
+
+@get("/files/stats", access=Permission.FILES_READ, event="media.files.stats")
+async def stats(request: MediaRequest) -> ASGIResponse:
+    """Counters of the library, and its newest files."""
+    owner = _scope(query_parameters(request.scope["query_string"], SCOPE), caller_of(request))
+    wanted = wanted_position(request)
+    runtime = runtime_of(request)
+    counted = await read_at(
+        request,
+        wanted,
+        StorageStatsProjection.name,
+        lambda: storage_stats.stats(runtime.pool, owner),
+    )
+    recent = await read_at(
+        request,
+        wanted,
+        FileListProjection.name,
+        lambda: file_list.recent(
+            runtime.pool, owner, public_base_url=runtime.settings.public_base_url
+        ),
+    )
+    counted.found.recent = recent.found
+    return answer(counted.found, position=min(counted.position, recent.position))
+
+
+@get("/files/{media_id:str}", access=Permission.FILES_READ, event="media.files.get")
+async def detail(request: MediaRequest) -> ASGIResponse:
+    """One file: the workspace's, the caller's own, or an upload the caller has under way."""
+    media_id = known_id(request.path_params["media_id"])
+    note(request, mediaId=media_id)
+    wanted = wanted_position(request)
+    uploaded = await _uploaded(request, media_id, wanted)
+    if uploaded.found is not None:
+        return answer(uploaded.found, position=uploaded.position)
+    pending = await _pending(request, media_id, wanted)
+    if pending.found is not None:
+        return answer(pending.found, position=pending.position)
+    if pending.position > uploaded.position:
+        # Completed just now: it has left the pending uploads and not yet reached the file list.
+        uploaded = await _uploaded(request, media_id, pending.position)
+        if uploaded.found is not None:
+            return answer(uploaded.found, position=uploaded.position)
+    raise MediaNotFound(media_id)
+
+
+def _owners(caller: Caller) -> list[str]:
+    """Whose files the caller may see, the workspace first."""
+    own = [str(user(caller.user_id))]
+    return own if caller.tenant_id is None else [str(tenant(caller.tenant_id)), *own]
+
+
+async def _uploaded(
+    request: MediaRequest, media_id: str, wanted: int
+) -> Answer[FileResource | None]:
+    runtime = runtime_of(request)
+    found: Answer[FileResource | None] = Answer(None, 0)
+    for owner in _owners(caller_of(request)):
+        found = await read_at(
+            request,
+            wanted,
+            FileListProjection.name,
+            lambda owner=owner: file_list.by_id(  # type: ignore[misc]
+                runtime.pool,
+                owner,
+                media_id,
+                public_base_url=runtime.settings.public_base_url,
+            ),
+        )
+        if found.found is not None:
+            break
+    return found
+
+
+async def _pending(
+    request: MediaRequest, media_id: str, wanted: int
+) -> Answer[FileResource | None]:
+    runtime = runtime_of(request)
+    caller = caller_of(request)
+    found: Answer[FileResource | None] = Answer(None, 0)
+    for owner in _owners(caller):
+        found = await read_at(
+            request,
+            wanted,
+            PendingUploadsProjection.name,
+            lambda owner=owner: pending_uploads.by_id(  # type: ignore[misc]
+                runtime.pool,
+                owner,
+                media_id,
+                uploaded_by=caller.user_id,
+                public_base_url=runtime.settings.public_base_url,
+            ),
+        )
+        if found.found is not None:
+            break
+    return found
+
+
+@get("/files/{media_id:str}/download", access=Permission.FILES_READ, event="media.files.download")
+async def download(request: MediaRequest) -> ASGIResponse:
+    """Go to a short-lived URL that downloads the file under its original name."""
+    media_id = known_id(request.path_params["media_id"])
+    note(request, mediaId=media_id)
+    found = await _uploaded(request, media_id, wanted_position(request))
+    file = found.found
+    if file is None:
+        raise MediaNotFound(media_id)
+    runtime = runtime_of(request)
+    signed = runtime.objects.sign_get(
+        "public" if file.is_public else "private",
+        file.key,
+        content_disposition=content_disposition(file.file_name, "attachment"),
+        lifetime=DOWNLOAD_SECONDS,
+        at=runtime.clock(),
+    )
+    headers = {"location": signed.url, "media-position": str(found.position)}
+    return ASGIResponse(status_code=302, headers=headers)
+
+
+@delete(
+    "/files/{media_id:str}",
+    status_code=200,
+    access=Permission.FILES_WRITE,
+    event="media.files.delete",
+)
+async def delete_file(request: MediaRequest) -> ASGIResponse:
+    """Delete a file, or cancel an upload."""
+    media_id = known_id(request.path_params["media_id"])
+    note(request, mediaId=media_id)
+    context = path_context(request)
+    written = await runtime_of(request).deletion.delete_file(media_id, context)
+    return json_answer(written.body, position=written.position)
+
+
+@post(
+    "/files/bulk-delete",
+    status_code=200,
+    access=Permission.FILES_WRITE,
+    event="media.files.bulk_delete",
+)
+async def bulk_delete(request: MediaRequest) -> ASGIResponse:
+    """Delete up to 100 files; says of each that stayed why."""
+    command, context = await BULK_DELETE.command(request)
+    count = len(set(command.ids))
+    if not 1 <= count <= MAX_BULK:
+        raise InvalidField("ids", f"1 to {MAX_BULK} ids")
+    note(request, count=count)
+    written = await runtime_of(request).deletion.bulk_delete(command, context)
+    return json_answer(written.body, position=written.position)
+
+
+@get("/files/{media_id:str}/history", access=Permission.FILES_READ, event="media.files.history")
+async def history(request: MediaRequest) -> ASGIResponse:
+    """Who did what to a file, also after it is gone."""
+    media_id = known_id(request.path_params["media_id"])
+    note(request, mediaId=media_id)
+    wanted = wanted_position(request)
+    runtime = runtime_of(request)
+    for owner in _owners(caller_of(request)):
+        found = await read_at(
+            request,
+            wanted,
+            AuditTrailProjection.name,
+            lambda owner=owner: audit_trail.history(runtime.pool, owner, media_id),  # type: ignore[misc]
+        )
+        if found.found:
+            return answer(History(found.found), position=found.position)
+    raise MediaNotFound(media_id)
+
+
+ROUTES = [list_files, stats, detail, download, delete_file, bulk_delete, history]

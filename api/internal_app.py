@@ -1,0 +1,190 @@
+"""`python -m api.internal_app`: for other services and operators, on a port nobody publishes."""
+
+import sys
+
+import msgspec
+from litestar import delete, get, post
+from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp
+
+from adapters.readiness import follower_lags, oldest_writer_seconds
+from adapters.runtime import Runtime, open_internal_runtime
+from api import operations
+from api.app import assemble
+from api.bodies import Body
+from api.metrics import Metrics
+from api.parameters import known_id
+from api.positions import read_at, wanted_position
+from api.process import run
+from api.routes import OPEN, MediaRequest, answer, note, runtime_of
+from application.context import SystemContext
+from domain.errors import InvalidField, MediaNotFound
+from domain.object_key import is_media_id
+from domain.owner import valid_tenant_id
+from projections import file_list, unfinished_work
+from projections.file_list import FileListProjection, Resolution
+from projections.reading import rfc3339
+from projections.unfinished_work import FailedWork
+
+MAX_RESOLVED = 500
+MAX_FAILURES = 1_000
+ACTOR = "service:internal"
+
+
+class Resolve(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Ask what other services may know of files; of one workspace where it is named."""
+
+    media_ids: list[str]
+    tenant_id: str | None = None
+
+
+class RemovedTenant(msgspec.Struct, frozen=True, rename="camel"):
+    """The workspace is closed; its bytes are removed in the background."""
+
+    tenant_id: str
+    removed: bool = True
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Work that was tried as often as allowed, in vain."""
+
+    media_id: str
+    owner: str
+    kind: str
+    error: str
+    failed_at: str
+
+
+class Retried(msgspec.Struct, frozen=True, rename="camel"):
+    """The removal of the bytes is tried again."""
+
+    media_id: str
+    retried: bool = True
+
+
+class Failures(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    items: list[Failure]
+
+
+RESOLVE = Body(Resolve)
+
+
+@post("/internal/resolve", status_code=200, access=OPEN, event="media.internal.resolve")
+async def resolve(request: MediaRequest) -> ASGIResponse:
+    """The public URLs of files, by id."""
+    command = await RESOLVE.query(request)
+    ids = list(dict.fromkeys(command.media_ids))
+    if not 1 <= len(ids) <= MAX_RESOLVED:
+        raise InvalidField("mediaIds", f"1 to {MAX_RESOLVED} ids")
+    if command.tenant_id is not None and not valid_tenant_id(command.tenant_id):
+        raise InvalidField("tenantId", "no tenant has such an id")
+    note(request, count=len(ids), tenantId=command.tenant_id)
+    known = [media_id for media_id in ids if is_media_id(media_id)]
+    runtime = runtime_of(request)
+    found = await read_at(
+        request,
+        wanted_position(request),
+        FileListProjection.name,
+        lambda: file_list.resolve(
+            runtime.pool,
+            known,
+            tenant_id=command.tenant_id,
+            public_base_url=runtime.settings.public_base_url,
+        ),
+    )
+    resolved = found.found.resolved
+    missing = [media_id for media_id in ids if media_id not in resolved]
+    return answer(Resolution(resolved, missing), position=found.position)
+
+
+@delete(
+    "/internal/tenants/{tenant_id:str}",
+    status_code=202,
+    access=OPEN,
+    event="media.internal.tenant_removed",
+)
+async def remove_tenant(request: MediaRequest) -> ASGIResponse:
+    """Close a workspace: its files leave every view at once (spec 16)."""
+    tenant_id: str = request.path_params["tenant_id"]
+    if not valid_tenant_id(tenant_id):
+        raise InvalidField("tenantId", "no tenant has such an id")
+    note(request, tenantId=tenant_id)
+    position = await runtime_of(request).upkeep.remove_tenant(tenant_id, _context(request))
+    return answer(RemovedTenant(tenant_id), position=position, status=202)
+
+
+@get("/internal/failures", access=OPEN, event="media.internal.failures")
+async def failures(request: MediaRequest) -> ASGIResponse:
+    """Removals of bytes that were given up; an operator mends the cause and retries them."""
+    failed = await unfinished_work.failures(runtime_of(request).pool, MAX_FAILURES)
+    return answer(Failures([_failure(one) for one in failed]))
+
+
+def _failure(failed: FailedWork) -> Failure:
+    return Failure(
+        media_id=failed.stream,
+        owner=failed.owner,
+        kind=failed.kind,
+        error=failed.failure,
+        failed_at=rfc3339(failed.failed_at),
+    )
+
+
+@post(
+    "/internal/failures/{media_id:str}/retry",
+    status_code=202,
+    access=OPEN,
+    event="media.internal.retry",
+)
+async def retry(request: MediaRequest) -> ASGIResponse:
+    """Try the removal of a file's bytes again."""
+    media_id = known_id(request.path_params["media_id"])
+    note(request, mediaId=media_id)
+    if not await runtime_of(request).deletion.retry_purge(media_id, _context(request)):
+        raise MediaNotFound(media_id)
+    return answer(Retried(media_id), status=202)
+
+
+@get("/metrics", access=OPEN, event="media.metrics")
+async def metrics(request: MediaRequest) -> ASGIResponse:
+    """Everything Prometheus asks for."""
+    numbers: Metrics = request.app.state["metrics"]
+    pool = runtime_of(request).pool
+    for lag in await follower_lags(pool):
+        numbers.follower(lag.follower, position=lag.position, lag_seconds=lag.behind_seconds)
+    numbers.work(
+        oldest_writer_seconds=await oldest_writer_seconds(pool),
+        failed_purges=len(await unfinished_work.failures(pool, MAX_FAILURES)),
+    )
+    return ASGIResponse(body=numbers.text(), media_type="text/plain; version=1.0.0")
+
+
+def _context(request: MediaRequest) -> SystemContext:
+    runtime = runtime_of(request)
+    return SystemContext(
+        actor=ACTOR,
+        at=runtime.clock(),
+        command_id=runtime.identities.command_id(),
+        correlation_id=request.scope["state"]["line"]["requestId"],
+    )
+
+
+ROUTES = [resolve, remove_tenant, failures, retry, metrics, *operations.ROUTES]
+
+
+def create_app(runtime: Runtime) -> ASGIApp:
+    """The internal app on an open runtime of the worker role."""
+    return assemble(runtime, ROUTES)
+
+
+if __name__ == "__main__":
+    sys.exit(
+        run(
+            "internal",
+            open_internal_runtime,
+            create_app,
+            port=lambda settings: settings.internal_port,
+        )
+    )

@@ -1,0 +1,103 @@
+"""What surrounds every request: its id, one log line (spec 8.1), metrics, fixed headers.
+
+The outermost layer of both apps, so that no answer leaves without it, errors included.
+"""
+
+import re
+import time
+from typing import Any
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.telemetry import get_logger
+from api.errors import STATUS, Crash, envelope
+from api.metrics import Metrics
+from application.ports import Identities
+
+REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+FIXED_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""On every answer that does not set its own."""
+
+QUIET = frozenset({"media.health", "media.ready", "media.metrics"})
+"""Asked every few seconds by machines: logged only when they fail."""
+UNKNOWN_ROUTE = "media.unknown"
+
+
+class RequestLog:
+    """Wraps an app."""
+
+    def __init__(self, app: ASGIApp, *, identities: Identities, metrics: Metrics) -> None:
+        self._app = app
+        self._identities = identities
+        self._metrics = metrics
+        self._log = get_logger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; other kinds of connection are not ours."""
+        if scope["type"] != ScopeType.HTTP:
+            return
+        started = time.perf_counter()
+        request_id = self._request_id(scope)
+        line: dict[str, Any] = {"requestId": request_id}
+        scope.setdefault("state", {})["line"] = line
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _marked(list(message["headers"]), request_id)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except Exception:
+            self._log.exception("media.crash", requestId=request_id)
+            if status:
+                raise
+            await _send_crash(send_marked)
+        finally:
+            seconds = time.perf_counter() - started
+            self._record(scope, line, status, seconds)
+
+    def _request_id(self, scope: Scope) -> str:
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+                return value.decode("ascii")
+        return f"req_{self._identities.nanoid()}"
+
+    def _record(self, scope: Scope, line: dict[str, Any], status: int, seconds: float) -> None:
+        event = UNKNOWN_ROUTE
+        if "route_handler" in scope:
+            event = scope["route_handler"].opt.get("event", "media.options")
+        self._metrics.record(event, status, seconds)
+        if event in QUIET and status < 400:  # noqa: PLR2004
+            return
+        line["durationMs"] = round(seconds * 1000, 1)
+        line["status"] = status
+        self._log.info(event, **line)
+
+
+def _marked(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    names = {name for name, _ in headers}
+    headers.extend(header for header in FIXED_HEADERS if header[0] not in names)
+    headers.append((b"x-request-id", request_id.encode()))
+    return headers
+
+
+async def _send_crash(send: Send) -> None:
+    body = msgspec.json.encode(envelope(Crash()))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": STATUS[Crash], "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,50 @@
+"""What every route has in common: its declaration, the request's own state, JSON answers."""
+
+from typing import Any, TypeAlias
+
+import msgspec
+from litestar import Request
+from litestar.response.base import ASGIResponse
+
+from adapters.runtime import Runtime
+
+MediaRequest: TypeAlias = Request[Any, Any, Any]
+
+OPEN = "open"
+"""The `access` of a route that asks nobody who they are; others name a Permission."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def runtime_of(request: MediaRequest) -> Runtime:
+    """What the process is made of."""
+    runtime: Runtime = request.app.state["runtime"]
+    return runtime
+
+
+def note(request: MediaRequest, **fields: object) -> None:
+    """Add fields to the log line of this request (spec 8.1)."""
+    request.scope["state"]["line"].update(fields)
+
+
+def answer(body: object, *, position: int | None = None, status: int = 200) -> ASGIResponse:
+    """The body as JSON, with the place in the log it was written at or read from."""
+    return json_answer(_encode(body), position=position, status=status)
+
+
+def json_answer(body: bytes, *, position: int | None = None, status: int = 200) -> ASGIResponse:
+    """The same for a body that is JSON already."""
+    headers = {} if position is None else {"media-position": str(position)}
+    return ASGIResponse(body=body, headers=headers, status_code=status)
+
+
+def allowed_methods(request: MediaRequest) -> str:
+    """The methods of the request's path, for `Allow`."""
+    path = request.scope["path"].strip("/").split("/")
+    for route in sorted(request.app.routes, key=lambda one: "{" in one.path):
+        parts = route.path_format.strip("/").split("/")
+        if len(parts) == len(path) and all(
+            part.startswith("{") or part == given for part, given in zip(parts, path, strict=True)
+        ):
+            return ", ".join(sorted(getattr(route, "methods", ())))
+    return ""

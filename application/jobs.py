@@ -1,0 +1,67 @@
+"""The jobs: what is to be done outside a request, with the policy of each. All may run twice."""
+
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of work. The policy travels with the type."""
+
+    NAME: ClassVar[str]
+    """The actor's name; by hand, since messages outlive a deploy."""
+    MAX_RETRIES: ClassVar[int] = 8
+    MIN_BACKOFF_SECONDS: ClassVar[float] = 1
+    MAX_BACKOFF_SECONDS: ClassVar[float] = 300
+    TIME_LIMIT_SECONDS: ClassVar[float] = 90
+
+
+class DiscardIncoming(Job, frozen=True, kw_only=True):
+    """Remove the uploaded bytes from incoming, now that the file stands in its own bucket."""
+
+    NAME: ClassVar[str] = "discard_incoming"
+    media_id: str
+    key: str
+
+
+class VerifyUpload(Job, frozen=True, kw_only=True):
+    """Finish a verification that took longer than its request could wait."""
+
+    NAME: ClassVar[str] = "verify_upload"
+    media_id: str
+
+
+class PurgeObjects(Job, frozen=True, kw_only=True):
+    """Remove the bytes of a file whose life is over from every bucket."""
+
+    NAME: ClassVar[str] = "purge_objects"
+    media_id: str
+    not_before: datetime | None = None
+    """When the last possible writer is gone: a second, final pass."""
+
+
+class RemoveTenantFiles(Job, frozen=True, kw_only=True):
+    """Delete every file of a removed workspace."""
+
+    NAME: ClassVar[str] = "remove_tenant_files"
+    MAX_RETRIES: ClassVar[int] = 100
+    TIME_LIMIT_SECONDS: ClassVar[float] = 1800
+    tenant_id: str
+
+
+class SweepUploads(Job, frozen=True, kw_only=True):
+    """Expire pending uploads that nobody completed, and empty incoming of what is left over."""
+
+    NAME: ClassVar[str] = "sweep_uploads"
+    MAX_RETRIES: ClassVar[int] = 0
+    TIME_LIMIT_SECONDS: ClassVar[float] = 1800
+
+
+JOBS: tuple[type[Job], ...] = (
+    DiscardIncoming,
+    VerifyUpload,
+    PurgeObjects,
+    RemoveTenantFiles,
+    SweepUploads,
+)

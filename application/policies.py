@@ -1,0 +1,42 @@
+"""The whole pipeline on one screen: whenever this happened, that is to be done. Pure."""
+
+from collections.abc import Sequence
+
+from application.jobs import (
+    DiscardIncoming,
+    Job,
+    PurgeObjects,
+    RemoveTenantFiles,
+    VerifyUpload,
+)
+from domain.event import Recorded
+from domain.media_file_events import (
+    FileDeleted,
+    PurgeRetried,
+    UploadCancelled,
+    UploadCompleted,
+    UploadExpired,
+    UploadRejected,
+    VerificationDeferred,
+)
+from domain.tenant import TenantRemoved
+
+
+def react(recorded: Recorded) -> Sequence[Job]:
+    """The jobs an event calls for."""
+    stream = recorded.stream
+    match recorded.event:
+        case UploadCompleted() as event:
+            return [DiscardIncoming(media_id=stream, key=event.key)]
+        case VerificationDeferred():
+            return [VerifyUpload(media_id=stream)]
+        case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:
+            now = PurgeObjects(media_id=stream)
+            if event.settles_at <= recorded.at:
+                return [now]
+            return [now, PurgeObjects(media_id=stream, not_before=event.settles_at)]
+        case PurgeRetried():
+            return [PurgeObjects(media_id=stream)]
+        case TenantRemoved():
+            return [RemoveTenantFiles(tenant_id=stream.removeprefix("tenant_"))]
+    return []

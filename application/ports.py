@@ -1,0 +1,215 @@
+"""What the application needs of the world, as Protocols. Adapters fill them; no vendor is named."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+import msgspec
+
+from application.context import Idempotency
+from application.jobs import Job
+from domain.event import Recorded
+
+Bucket = Literal["incoming", "public", "private"]
+BUCKETS: tuple[Bucket, ...] = ("incoming", "public", "private")
+
+
+class Clock(Protocol):
+    """The time, in UTC, whole milliseconds."""
+
+    def __call__(self) -> datetime:
+        """Now."""
+        ...
+
+
+class Identities(Protocol):
+    """Random ids."""
+
+    def nanoid(self) -> str:
+        """16 random characters of a public id."""
+        ...
+
+    def command_id(self) -> str:
+        """The id of one command."""
+        ...
+
+
+class KeptOutcome(msgspec.Struct, frozen=True):
+    """What a command with an Idempotency-Key answered the first time."""
+
+    fingerprint: str
+    outcome: bytes
+    """JSON, as given to `append`."""
+    position: int
+
+
+class StreamChanged(Exception):
+    """Somebody else appended to one of the streams first: load and decide again."""
+
+
+class KeyTaken(Exception):
+    """The Idempotency-Key was used before, within its 24 h; carries what it led to."""
+
+    def __init__(self, kept: KeptOutcome) -> None:
+        super().__init__("idempotency key taken")
+        self.kept = kept
+
+
+class KeyClaim(msgspec.Struct, frozen=True):
+    """An Idempotency-Key to be recorded in the same transaction as the events it led to."""
+
+    owner: str
+    user_id: str
+    idempotency: Idempotency
+    outcome: bytes
+    at: datetime
+
+
+class EventStore(Protocol):
+    """The write side of the log."""
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, Sequence[Recorded]]:
+        """The whole history of each stream, oldest first; a missing stream is an empty history.
+
+        Reads across tenants by exact stream id: the ownership check comes after.
+        """
+        ...
+
+    async def append(self, events: Sequence[Recorded], *, claim: KeyClaim | None = None) -> int:
+        """Append atomically and return the position of the last event (0 if there is none).
+
+        Positions are consecutive in the order of `events`, whose owners may differ.
+
+        Raises StreamChanged, KeyTaken, TenantRemoved or DatabaseUnavailable; then nothing was
+        written.
+        """
+        ...
+
+    async def append_removal(self, event: Recorded) -> int:
+        """Append TenantRemoved and close the tenant to further appends, atomically with them."""
+        ...
+
+    async def kept_outcome(
+        self, *, owner: str, user_id: str, idempotency: Idempotency, at: datetime
+    ) -> KeptOutcome | None:
+        """What this key led to before, if it was used in the last 24 h."""
+        ...
+
+
+class StoredObject(msgspec.Struct, frozen=True):
+    """What the store says of an object."""
+
+    size: int
+    content_type: str
+    etag: str
+
+
+class ObjectHeaders(msgspec.Struct, frozen=True):
+    """What an object is served with."""
+
+    content_type: str
+    cache_control: str
+    content_disposition: str
+
+
+class SignedRequest(msgspec.Struct, frozen=True):
+    """A URL that works without credentials, and the headers that must be sent with it."""
+
+    url: str
+    headers: Mapping[str, str]
+    expires_at: datetime
+
+
+class ObjectChanged(Exception):
+    """The object is no longer the one that was looked at (its ETag differs)."""
+
+
+class ObjectStore(Protocol):
+    """R2, or any S3 server. Methods raise ObjectStoreUnavailable after bounded retries."""
+
+    def sign_put(
+        self, key: str, *, content_type: str, size: int, sha256: str | None, at: datetime
+    ) -> SignedRequest:
+        """A PUT into the incoming bucket, good for UPLOAD_URL_LIFETIME from `at` (to the second).
+
+        Pins type, length, `If-None-Match: *` and, if given, the SHA-256 (hex).
+        """
+        ...
+
+    def sign_get(
+        self, bucket: Bucket, key: str, *, content_disposition: str, lifetime: int, at: datetime
+    ) -> SignedRequest:
+        """A GET that lives `lifetime` seconds and answers with this disposition."""
+        ...
+
+    async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
+        """What is stored under the key, or None."""
+        ...
+
+    async def read(
+        self, bucket: Bucket, key: str, *, etag: str, first_bytes: int | None = None
+    ) -> bytes:
+        """The object's bytes, or its first so many. Raises ObjectChanged."""
+        ...
+
+    async def copy(
+        self, key: str, *, source: Bucket, target: Bucket, etag: str, headers: ObjectHeaders
+    ) -> None:
+        """Copy under the same key, only if the source still has the ETag. Raises ObjectChanged."""
+        ...
+
+    async def write(self, bucket: Bucket, key: str, body: bytes, *, headers: ObjectHeaders) -> None:
+        """Store bytes of our own making."""
+        ...
+
+    async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
+        """Remove the objects (at most 1,000); those that are not there count as removed."""
+        ...
+
+    def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
+        """Keys of objects last modified before the time."""
+        ...
+
+
+class ContentInspector(Protocol):
+    """Looks at untrusted bytes."""
+
+    def is_of_type(self, head: bytes, mime_type: str) -> bool:
+        """Whether the first bytes of a file are of the declared type."""
+        ...
+
+    def sanitise_svg(self, body: bytes) -> bytes:
+        """The drawing without scripts, handlers and outside references. Raises ValueError."""
+        ...
+
+
+HEAD_BYTES = 4096
+"""How much of a file `ContentInspector.is_of_type` wants to see."""
+
+
+class WorkList(Protocol):
+    """What is still to be done, as the read models know it."""
+
+    def overdue_uploads(self, before: datetime) -> AsyncIterator[str]:
+        """Ids of uploads that are pending and were requested before the time."""
+        ...
+
+    async def unfinished_jobs(self, before: datetime, limit: int) -> Sequence[Job]:
+        """Jobs whose effect was due before the time and is not yet in the log."""
+        ...
+
+    def files_of(self, owner: str) -> AsyncIterator[str]:
+        """Ids of all files the owner ever had, from the audit trail."""
+        ...
+
+    async def caught_up(self, position: int) -> bool:
+        """Whether the read models behind this list have reached the position."""
+        ...
+
+
+class JobQueue(Protocol):
+    """Where jobs go. It may lose them: the log is the truth."""
+
+    def send(self, job: Job, *, delay_seconds: float = 0) -> None:
+        """Hand the job over, to be run not before the delay is over."""
+        ...

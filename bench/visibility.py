@@ -1,0 +1,148 @@
+"""`python -m bench.visibility`: from the answer of a write until a reader sees its position.
+
+With the projector as a process of its own, woken over Redis, and once with the hints turned off.
+"""
+
+import argparse
+import asyncio
+import random
+import signal
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from adapters.event_reader import PostgresEventReader
+from adapters.postgres import Pool, open_pool
+from adapters.postgres_event_store import PostgresEventStore
+from adapters.redis_hints import PositionAnnouncer
+from adapters.settings import child_environment
+from bench.kit import Report, own_database
+from projections.file_list import FileListProjection
+from projections.read_models import READ_MODELS
+from projections.reading import wait_for
+from tests.kit.servers import open_servers
+from tests.projections.histories import uploaded
+
+SAMPLES = 400
+NAMESPACE = "bench-visibility"
+OTHER_WRITERS_A_SECOND = 200
+
+
+@asynccontextmanager
+async def projector(database_url: str, redis_url: str, namespace: str) -> AsyncIterator[None]:
+    """The real process."""
+    environment = {
+        "MEDIA_ENVIRONMENT": "development",
+        "MEDIA_DATABASE_URL": database_url,
+        "MEDIA_REDIS_URL": redis_url,
+        "MEDIA_REDIS_NAMESPACE": namespace,
+        "MEDIA_PUBLIC_BASE_URL": "http://media.test",
+        "MEDIA_S3_ENDPOINT": "http://127.0.0.1:9",
+        "MEDIA_S3_ACCESS_KEY": "bench",
+        "MEDIA_S3_SECRET_KEY": "bench",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "workers.projector",
+        env=child_environment(environment),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = await process.wait()
+        assert code == 0, f"the projector ended with {code}"
+
+
+class Writer:
+    """Appends uploads and announces them, as the API does."""
+
+    def __init__(self, store: PostgresEventStore, announcer: PositionAnnouncer) -> None:
+        self._store = store
+        self._announcer = announcer
+        self._number = 0
+
+    async def write(self) -> int:
+        self._number += 1
+        position = await self._store.append(uploaded("t:ls_a", self._number))
+        self._announcer.announce(position)
+        return position
+
+    async def keep_writing(self, a_second: int) -> None:
+        while True:
+            await self.write()
+            await asyncio.sleep(1 / a_second)
+
+
+async def visible_after(pool: Pool, writer: Writer, samples: int) -> list[float]:
+    """Milliseconds from the answer of each write until its position is reached, sorted."""
+    taken = []
+    for _ in range(samples):
+        # Out of step with the projector's poll.
+        await asyncio.sleep(random.uniform(0, 0.03))
+        position = await writer.write()
+        start = time.perf_counter()
+        reached = await wait_for(pool, FileListProjection.name, position)
+        taken.append((time.perf_counter() - start) * 1000)
+        assert reached >= position
+    return sorted(taken)
+
+
+async def all_follow(pool: Pool, reader: PostgresEventReader, writer: Writer) -> None:
+    """Return once the projector is at work."""
+    position = await writer.write()
+    for name in READ_MODELS:
+        while await wait_for(pool, name, position) < position:
+            pass
+    assert await reader.horizon() > position
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, and say whether the goal was reached."""
+    samples = SAMPLES // 8 if arguments.quick else SAMPLES
+    report = Report("Visibility")
+    rows: list[list[str | float]] = []
+    async with AsyncExitStack() as stack:
+        redis_url = stack.enter_context(open_servers()).redis_url
+        url = await stack.enter_async_context(own_database())
+        api = await stack.enter_async_context(await open_pool(url, role="media_api", size=4))
+        worker = await stack.enter_async_context(await open_pool(url, role="media_worker", size=2))
+        await stack.enter_async_context(projector(url, redis_url, NAMESPACE))
+        for name, channel, others in (
+            ("alone", "positions", 0),
+            (f"beside {OTHER_WRITERS_A_SECOND} writes a second", "positions", 1),
+            ("without hints: the 50 ms poll", "nobody-listens", 0),
+        ):
+            announcer = PositionAnnouncer(redis_url, channel=f"{NAMESPACE}:{channel}")
+            writer = Writer(PostgresEventStore(worker), announcer)
+            writer._number = 1_000_000 * len(rows)  # noqa: SLF001 - files of its own
+            await all_follow(api, PostgresEventReader(worker), writer)
+            noise = [
+                asyncio.create_task(writer.keep_writing(OTHER_WRITERS_A_SECOND))
+                for _ in range(others)
+            ]
+            taken = await visible_after(api, writer, samples)
+            for task in noise:
+                task.cancel()
+            await asyncio.gather(*noise, return_exceptions=True)
+            await announcer.close()
+            rows.append([name, statistics.median(taken), taken[int(len(taken) * 0.99)], max(taken)])
+    report.table("Milliseconds until a write is visible", ["", "median", "p99", "longest"], rows)
+    report.goal("median, alone", float(rows[0][1]), limit=10, unit="ms", at_most=True)
+    return report.finish("visibility", write=arguments.report)
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="an eighth of the samples")
+    parser.add_argument("--report", action="store_true", help="write docs/figures/visibility.md")
+    return asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

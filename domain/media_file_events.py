@@ -1,0 +1,124 @@
+"""The facts of a file's life, as they are stored. Never edited: a change is a new version."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from domain.event import Event
+
+
+class UploadRequested(Event, frozen=True, kw_only=True):
+    """Someone was given a URL to upload one file of this name, type and size."""
+
+    TYPE: ClassVar[str] = "media_file.upload_requested.v1"
+    file_name: str
+    file_size: int
+    mime_type: str
+    service_code: str
+    key: str
+    is_public: bool
+    uploaded_by: str
+    sha256: str | None
+
+
+class VerificationDeferred(Event, frozen=True, kw_only=True):
+    """Verifying the bytes took longer than a request may wait; a worker finishes it."""
+
+    TYPE: ClassVar[str] = "media_file.verification_deferred.v1"
+
+
+class UploadCompleted(Event, frozen=True, kw_only=True):
+    """The bytes were verified and stand under their key, in the public or the private bucket."""
+
+    TYPE: ClassVar[str] = "media_file.upload_completed.v1"
+    file_name: str
+    file_size: int
+    """Of the served bytes."""
+    mime_type: str
+    service_code: str
+    key: str
+    is_public: bool
+    uploaded_by: str
+    requested_at: datetime
+
+
+class UploadRejected(Event, frozen=True, kw_only=True):
+    """The stored bytes were not what was declared; the upload is over and the bytes are removed."""
+
+    TYPE: ClassVar[str] = "media_file.upload_rejected.v1"
+    key: str
+    reason: str
+    """A stable code: `size`, `type`, `content`, `sha256` or `svg`."""
+    detail: str
+    settles_at: datetime
+
+
+class UploadExpired(Event, frozen=True, kw_only=True):
+    """Nobody completed the upload in time."""
+
+    TYPE: ClassVar[str] = "media_file.upload_expired.v1"
+    key: str
+    settles_at: datetime
+
+
+class UploadCancelled(Event, frozen=True, kw_only=True):
+    """The upload was called off before it was completed."""
+
+    TYPE: ClassVar[str] = "media_file.upload_cancelled.v1"
+    key: str
+    reason: str
+    """`user` or `tenant_removed`."""
+    settles_at: datetime
+
+
+class FileDeleted(Event, frozen=True, kw_only=True):
+    """The file left the library; its bytes are to be removed from every bucket."""
+
+    TYPE: ClassVar[str] = "media_file.file_deleted.v1"
+    file_name: str
+    file_size: int
+    mime_type: str
+    service_code: str
+    key: str
+    is_public: bool
+    reason: str
+    """`user` or `tenant_removed`."""
+    settles_at: datetime
+    """From then on no verification of this file can still be writing."""
+
+
+class ObjectsPurged(Event, frozen=True, kw_only=True):
+    """No bucket holds a byte of the file any more."""
+
+    TYPE: ClassVar[str] = "media_file.objects_purged.v1"
+    key: str
+
+
+class PurgeFailed(Event, frozen=True, kw_only=True):
+    """Removing the bytes was tried as often as allowed, in vain; an operator must look."""
+
+    TYPE: ClassVar[str] = "media_file.purge_failed.v1"
+    key: str
+    error: str
+
+
+class PurgeRetried(Event, frozen=True, kw_only=True):
+    """An operator asked for the removal of the bytes to be tried again."""
+
+    TYPE: ClassVar[str] = "media_file.purge_retried.v1"
+    key: str
+
+
+Ending = UploadRejected | UploadExpired | UploadCancelled | FileDeleted
+
+MEDIA_FILE_EVENTS: tuple[type[Event], ...] = (
+    UploadRequested,
+    VerificationDeferred,
+    UploadCompleted,
+    UploadRejected,
+    UploadExpired,
+    UploadCancelled,
+    FileDeleted,
+    ObjectsPurged,
+    PurgeFailed,
+    PurgeRetried,
+)

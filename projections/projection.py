@@ -1,0 +1,167 @@
+"""How a read model follows the event log: batches, set-based statements, the checkpoint with them.
+
+The same code keeps a model live (`workers/projector.py`) and builds it anew (`rebuild.py`).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import psycopg
+
+from domain.event import Recorded
+
+BATCH = 1000
+"""Events per transaction: larger ones gain nothing, smaller ones cost a replay its speed."""
+
+FIRST_WAIT_SECONDS = 0.002
+LONGEST_WAIT_SECONDS = 0.05
+
+
+# What a crash of the server takes back it takes back with the checkpoint: no wait for the disk.
+_TAKE_CHECKPOINT = """
+SELECT position, set_config('synchronous_commit', 'off', true) FROM checkpoints
+WHERE follower = %s FOR UPDATE SKIP LOCKED
+"""
+
+
+class EventReader(Protocol):
+    """The log, in its one order. `adapters/event_reader.py`."""
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """The next events above the position that no earlier one can still come before.
+
+        Events of a type this version does not know are among them.
+        """
+        ...
+
+    async def horizon(self) -> int:
+        """The position below which the log is settled."""
+        ...
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """One set-based change of a read model. `%b::type[]` takes a column of values."""
+
+    sql: str
+    parameters: Sequence[object] = ()
+
+
+class Projection(Protocol):
+    """What a read model makes of events. No side effects: it is run again for every rebuild."""
+
+    @property
+    def name(self) -> str:
+        """The read model and the follower, with its version: `file_list_v1`."""
+        ...
+
+    def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
+        """The changes a batch amounts to, in the order they are to be made. Pure."""
+        ...
+
+
+class Follower:
+    """Takes one read model along the log, on a connection of its own."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        reader: EventReader,
+        *,
+        checkpoint: str | None = None,
+        batch: int = BATCH,
+    ) -> None:
+        """`checkpoint` is the projection's name unless the model is being rebuilt."""
+        self.projection = projection
+        self.checkpoint = checkpoint or projection.name
+        self.position = 0
+        """Of the last event known to be applied, by this follower or another."""
+        self._reader = reader
+        self._batch = batch
+        self._ahead: tuple[int, asyncio.Task[_Changes | None]] | None = None
+
+    async def start(self, connection: psycopg.AsyncConnection) -> None:
+        """Find the checkpoint, making it if the model is new."""
+        await connection.execute(
+            "INSERT INTO checkpoints (follower) VALUES (%s) ON CONFLICT DO NOTHING",
+            (self.checkpoint,),
+        )
+        self.position = await checkpoint_of(connection, self.checkpoint)
+
+    async def step(self, connection: psycopg.AsyncConnection) -> int:
+        """Apply the next batch; how many events it had.
+
+        0: caught up, or another follower is at work and this one stands by.
+        """
+        changes = await self._next()
+        if changes is None:
+            return 0
+        # Two round trips instead of five.
+        async with connection.pipeline(), connection.transaction():
+            cursor = await connection.execute(_TAKE_CHECKPOINT, (self.checkpoint,))
+            row = await cursor.fetchone()
+            if row is None:
+                return 0
+            if row[0] != self.position:
+                # Another follower went on, or a crash of the server took the last commits back.
+                self.position = row[0]
+                changes = await self._changes(self.position)
+                if changes is None:
+                    return 0
+            for statement in changes.statements:
+                await connection.execute(statement.sql, statement.parameters)
+            await connection.execute(
+                "UPDATE checkpoints SET position = %s, at = now() WHERE follower = %s",
+                (changes.last, self.checkpoint),
+            )
+        self.position = changes.last
+        return changes.events
+
+    async def _next(self) -> "_Changes | None":
+        if self._ahead is not None and self._ahead[0] == self.position:
+            (_, reading), self._ahead = self._ahead, None
+            changes = await reading
+        else:
+            await self.close()
+            changes = await self._changes(self.position)
+        if changes is not None and changes.events == self._batch:
+            # More is waiting: it is read and folded while this batch is written.
+            ahead = self._changes(changes.last)
+            self._ahead = changes.last, asyncio.create_task(ahead)
+        return changes
+
+    async def _changes(self, after: int) -> "_Changes | None":
+        batch = await self._reader.read(after, self._batch)
+        if not batch:
+            return None
+        return _Changes(len(batch), batch[-1].position, self.projection.fold(batch))
+
+    async def close(self) -> None:
+        """Let go of what was read ahead."""
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+            await asyncio.gather(self._ahead[1], return_exceptions=True)
+            self._ahead = None
+
+
+class _Changes(msgspec.Struct, frozen=True):
+    """What a batch amounts to."""
+
+    events: int
+    last: int
+    statements: Sequence[Statement]
+
+
+async def checkpoint_of(connection: psycopg.AsyncConnection, follower: str) -> int:
+    """The position a follower has reached; 0 when it has never run."""
+    cursor = await connection.execute(
+        "SELECT position FROM checkpoints WHERE follower = %s", (follower,)
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def columns(rows: Sequence[Sequence[object]]) -> list[list[object]]:
+    """Rows turned into columns, as `unnest` takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]

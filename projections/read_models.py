@@ -1,0 +1,21 @@
+"""The read models there are: what the projector follows and a rebuild can be asked for."""
+
+from collections.abc import Mapping
+
+from projections.audit_trail import AuditTrailProjection
+from projections.file_list import FileListProjection
+from projections.pending_uploads import PendingUploadsProjection
+from projections.projection import Projection
+from projections.storage_stats import StorageStatsProjection
+from projections.unfinished_work import UnfinishedWorkProjection
+
+READ_MODELS: Mapping[str, Projection] = {
+    projection.name: projection
+    for projection in (
+        FileListProjection(),
+        StorageStatsProjection(),
+        PendingUploadsProjection(),
+        AuditTrailProjection(),
+        UnfinishedWorkProjection(),
+    )
+}

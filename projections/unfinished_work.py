@@ -1,0 +1,182 @@
+"""Read model `unfinished_work_v1`: facts whose effect is not in the log yet.
+
+Read by the scheduler, which has the work asked for again, and by `./dev failures`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar, Literal, TypeAlias
+
+import msgspec
+
+from domain.event import Recorded
+from domain.media_file_events import (
+    FileDeleted,
+    ObjectsPurged,
+    PurgeFailed,
+    PurgeRetried,
+    UploadCancelled,
+    UploadCompleted,
+    UploadExpired,
+    UploadRejected,
+    VerificationDeferred,
+)
+from domain.tenant import TenantFilesRemoved, TenantRemoved
+from projections.projection import Statement, columns
+from projections.reading import Pool, connection
+
+WorkKind = Literal["purge", "verify", "tenant_removal"]
+_Key: TypeAlias = tuple[str, str, WorkKind]
+"""Owner, stream, kind."""
+_Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
+"""Due at, not before, failure, failed at."""
+_Mark: TypeAlias = tuple[datetime | None, str | None, datetime | None]
+"""Due at if that changes, failure, failed at."""
+
+_DELETE = """
+DELETE FROM unfinished_work_v1 AS work
+USING unnest(%b::text[], %b::text[], %b::text[]) AS done (owner, stream, kind)
+WHERE work.owner = done.owner AND work.stream = done.stream AND work.kind = done.kind
+"""
+
+_UPSERT = """
+INSERT INTO unfinished_work_v1 (owner, stream, kind, due_at, not_before, failure, failed_at)
+SELECT * FROM unnest(
+  %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::text[],
+  %b::timestamptz[])
+ON CONFLICT (owner, stream, kind) DO UPDATE SET
+  due_at = excluded.due_at, not_before = excluded.not_before, failure = excluded.failure,
+  failed_at = excluded.failed_at
+"""
+
+_MARK = """
+UPDATE unfinished_work_v1 AS work
+SET failure = mark.failure, failed_at = mark.failed_at,
+    due_at = coalesce(mark.due_at, work.due_at)
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::timestamptz[])
+  AS mark (owner, stream, kind, due_at, failure, failed_at)
+WHERE work.owner = mark.owner AND work.stream = mark.stream AND work.kind = mark.kind
+"""
+
+
+class _Work:
+    """What a batch makes of the list."""
+
+    def __init__(self) -> None:
+        self.done: dict[_Key, None] = {}
+        self.due: dict[_Key, _Change] = {}
+        self.marks: dict[_Key, _Mark] = {}
+
+    def begin(self, key: _Key, *, at: datetime, not_before: datetime | None = None) -> None:
+        self.due[key] = (at, not_before, None, None)
+
+    def finish(self, key: _Key) -> None:
+        self.due.pop(key, None)
+        self.marks.pop(key, None)
+        self.done[key] = None
+
+    def fail(self, key: _Key, *, at: datetime, failure: str) -> None:
+        if key in self.due:
+            due_at, not_before, _, _ = self.due[key]
+            self.due[key] = (due_at, not_before, failure, at)
+        else:
+            # A retry earlier in the batch has moved the due time.
+            self.marks[key] = (self.marks.get(key, (None,))[0], failure, at)
+
+    def retry(self, key: _Key, *, at: datetime) -> None:
+        if key in self.due:
+            _, not_before, _, _ = self.due[key]
+            self.due[key] = (at, not_before, None, None)
+        else:
+            self.marks[key] = (at, None, None)
+
+
+class UnfinishedWorkProjection:
+    """Work comes with the fact that calls for it and goes with the fact that it is done."""
+
+    name: ClassVar[str] = "unfinished_work_v1"
+
+    def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
+        """At most one statement each for work done, due, and failed or retried."""
+        work = _Work()
+        for recorded in batch:
+            _note(work, recorded)
+        statements = []
+        if work.done:
+            statements.append(Statement(_DELETE, columns(list(work.done))))
+        if work.due:
+            statements.append(
+                Statement(_UPSERT, columns([(*key, *change) for key, change in work.due.items()]))
+            )
+        if work.marks:
+            statements.append(
+                Statement(_MARK, columns([(*key, *mark) for key, mark in work.marks.items()]))
+            )
+        return statements
+
+
+def _note(work: _Work, recorded: Recorded) -> None:
+    owner, stream, at = recorded.owner, recorded.stream, recorded.at
+    match recorded.event:
+        case VerificationDeferred():
+            work.begin((owner, stream, "verify"), at=at)
+        case UploadCompleted():
+            work.finish((owner, stream, "verify"))
+        case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as ending:
+            work.finish((owner, stream, "verify"))
+            work.begin((owner, stream, "purge"), at=at, not_before=ending.settles_at)
+        case ObjectsPurged():
+            work.finish((owner, stream, "purge"))
+        case PurgeFailed() as failed:
+            work.fail((owner, stream, "purge"), at=at, failure=failed.error)
+        case PurgeRetried():
+            work.retry((owner, stream, "purge"), at=at)
+        case TenantRemoved():
+            work.begin((owner, stream, "tenant_removal"), at=at)
+        case TenantFilesRemoved():
+            work.finish((owner, stream, "tenant_removal"))
+
+
+class UnfinishedWork(msgspec.Struct, frozen=True):
+    """Something that is due and not done."""
+
+    owner: str
+    stream: str
+    kind: WorkKind
+    due_at: datetime
+    not_before: datetime | None
+    """Of a purge: until then something may still write, so it is repeated after."""
+
+
+class FailedWork(msgspec.Struct, frozen=True):
+    """Something that was tried as often as allowed; an operator must look."""
+
+    owner: str
+    stream: str
+    kind: WorkKind
+    failure: str
+    failed_at: datetime
+
+
+_DUE = """
+SELECT owner, stream, kind, due_at, not_before FROM unfinished_work_v1
+WHERE failure IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s
+"""
+_FAILURES = """
+SELECT owner, stream, kind, failure, failed_at FROM unfinished_work_v1
+WHERE failure IS NOT NULL ORDER BY failed_at DESC LIMIT %s
+"""
+
+
+async def due(pool: Pool, before: datetime, limit: int) -> list[UnfinishedWork]:
+    """Work of all owners that was due before the time, oldest first. For the role media_worker."""
+    async with connection(pool) as one:
+        cursor = await one.execute(_DUE, (before, limit))
+        return [UnfinishedWork(*row) for row in await cursor.fetchall()]
+
+
+async def failures(pool: Pool, limit: int = 100) -> list[FailedWork]:
+    """Work of all owners that failed for good, newest first. For the role media_worker."""
+    async with connection(pool) as one:
+        cursor = await one.execute(_FAILURES, (limit,))
+        return [FailedWork(*row) for row in await cursor.fetchall()]

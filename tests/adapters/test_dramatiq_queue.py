@@ -1,0 +1,51 @@
+import pytest
+import redis
+
+from adapters.dramatiq_queue import DramatiqQueue, QueueUnavailable
+from application.jobs import PurgeObjects, SweepUploads
+
+JOB = PurgeObjects(media_id="media_xK9mQ2pLw3RtYb8c")
+
+
+def test_a_job_that_was_sent_is_not_sent_again(redis_url: str) -> None:
+    queue = DramatiqQueue(redis_url, namespace="once")
+    queue.send(JOB)
+    assert not queue.send_again(JOB)
+    assert queue.broker.do_qsize("media") == 1
+    queue.close()
+
+
+def test_a_job_that_redis_lost_is_sent_again(redis_url: str) -> None:
+    queue = DramatiqQueue(redis_url, namespace="lost")
+    queue.send(JOB, delay_seconds=60)
+    redis.Redis.from_url(redis_url).flushdb()
+    assert queue.send_again(JOB)
+    assert queue.broker.do_qsize("media") == 1
+    queue.close()
+
+
+def test_namespaces_do_not_see_each_other(redis_url: str) -> None:
+    one, other = (DramatiqQueue(redis_url, namespace=name) for name in ("one", "other"))
+    one.send(SweepUploads())
+    assert other.broker.do_qsize("media") == 0
+    one.close()
+    other.close()
+
+
+def test_beginnings_without_an_end_are_counted(redis_url: str) -> None:
+    queue = DramatiqQueue(redis_url, namespace="crash")
+    assert [queue.begin(JOB) for _ in range(3)] == [1, 2, 3]
+    queue.end(JOB)
+    assert queue.begin(JOB) == 1
+    queue.close()
+
+
+def test_without_redis_sending_says_so() -> None:
+    queue = DramatiqQueue("redis://127.0.0.1:1/0")
+    with pytest.raises(QueueUnavailable):
+        queue.send(JOB)
+    with pytest.raises(QueueUnavailable):
+        queue.send_again(JOB)
+    assert queue.begin(JOB) == 1
+    queue.end(JOB)
+    queue.close()

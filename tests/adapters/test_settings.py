@@ -1,0 +1,67 @@
+"""A wrong setting stops the start with a sentence that names it."""
+
+import pytest
+
+from adapters.settings import Settings, SettingsError
+from domain.media_type import MEBIBYTE
+
+VALID = {
+    "MEDIA_ENVIRONMENT": "production",
+    "MEDIA_DATABASE_URL": "postgresql://media@db/media",
+    "MEDIA_REDIS_URL": "redis://redis/0",
+    "MEDIA_GATEWAY_KEYS": "a" * 32,
+    "MEDIA_CURSOR_KEYS": "b" * 32,
+    "MEDIA_PUBLIC_BASE_URL": "https://media.logicspike.com",
+    "MEDIA_S3_ENDPOINT": "https://account.r2.cloudflarestorage.com",
+    "MEDIA_S3_ACCESS_KEY": "id",
+    "MEDIA_S3_SECRET_KEY": "secret",
+}
+
+
+def test_a_full_production_environment_is_accepted():
+    settings = Settings.from_environment(VALID)
+    assert settings.environment == "production"
+    assert settings.port == 8789
+    assert settings.upload_rules.services["blog"].max_bytes["image"] == 10 * MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"MEDIA_DATABASE_URL": ""}, "MEDIA_DATABASE_URL"),
+        ({"MEDIA_PUBLIC_BASE_URL": ""}, "MEDIA_PUBLIC_BASE_URL"),
+        ({"MEDIA_PUBLIC_BASE_URL": "http://media.example"}, "MEDIA_PUBLIC_BASE_URL"),
+        ({"MEDIA_PUBLIC_BASE_URL": "https://media.example/"}, "MEDIA_PUBLIC_BASE_URL"),
+        ({"MEDIA_GATEWAY_KEYS": ""}, "MEDIA_GATEWAY_KEYS"),
+        ({"MEDIA_GATEWAY_KEYS": "short"}, "keys"),
+        ({"MEDIA_CURSOR_KEYS": ""}, "MEDIA_CURSOR_KEYS"),
+        ({"MEDIA_PORT": "many"}, "MEDIA_PORT"),
+        ({"MEDIA_ENVIRONMENT": "prod"}, "MEDIA_ENVIRONMENT"),
+        ({"MEDIA_OWNER_BYPASS": "none"}, "MEDIA_OWNER_BYPASS"),
+        ({"MEDIA_PENDING_LIFETIME_SECONDS": "0"}, "MEDIA_PENDING_LIFETIME_SECONDS"),
+        ({"MEDIA_SERVICES": "blog"}, "MEDIA_SERVICES"),
+        ({"MEDIA_SERVICES": '{"blog": {"types": ["text/html"]}}'}, "MEDIA_SERVICES"),
+        ({"MEDIA_SERVICES": '{"blog": {"mimes": []}}'}, "MEDIA_SERVICES"),
+        ({"MEDIA_SERVICES": '{"blog": {"max_bytes": {"image": 5}}}'}, "MEDIA_SERVICES"),
+        ({"MEDIA_SERVICES": '{"a/b": {}}'}, "MEDIA_SERVICES"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_a_sentence_that_names_it(changes, named):
+    with pytest.raises(SettingsError, match=named):
+        Settings.from_environment(VALID | changes)
+
+
+def test_development_may_use_the_development_defaults():
+    settings = Settings.from_environment(
+        VALID
+        | {"MEDIA_ENVIRONMENT": "development", "MEDIA_GATEWAY_KEYS": "", "MEDIA_CURSOR_KEYS": ""}
+    )
+    assert settings.gateway_keys == ("development-gateway-key",)
+
+
+def test_gateway_keys_are_a_list_for_rotation():
+    keys = f"{'a' * 32}, {'c' * 32}"
+    assert Settings.from_environment(VALID | {"MEDIA_GATEWAY_KEYS": keys}).gateway_keys == (
+        "a" * 32,
+        "c" * 32,
+    )

@@ -1,0 +1,129 @@
+"""Health, readiness, documentation, and the one log line per request."""
+
+import io
+import json
+from collections.abc import Iterator
+
+import httpx
+import msgspec
+import pytest
+import structlog
+
+from adapters.runtime import Runtime, open_api_runtime
+from adapters.settings import Settings
+from adapters.telemetry import configure
+from api import app
+from tests.kit.http import ApiClient, asked, refused, serving
+
+
+async def test_health_is_exactly_this_and_asks_nobody(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/health")
+    assert answer.status_code == 200
+    assert answer.content == b'{"status":"ok","service":"media","version":"1.0.0"}'
+    head = await http.head("/health")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_ready_names_every_dependency(client: ApiClient) -> None:
+    await client.upload()
+    answer = await client.http.get("/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ok",
+        "checks": {"postgres": "ok", "redis": "ok", "objectStore": "ok", "projections": "ok"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({"redis_url": "redis://127.0.0.1:9/0"}, {"redis"}),
+        ({"s3_endpoint": "http://127.0.0.1:9"}, {"objectStore"}),
+        (
+            {"database_url": "postgresql://nobody@127.0.0.1:9/none"},
+            {"postgres", "projections"},
+        ),
+    ],
+)
+async def test_not_ready_is_503_and_says_what_is_away(
+    settings: Settings, changes: dict[str, str], failed: set[str]
+) -> None:
+    async with (
+        open_api_runtime(msgspec.structs.replace(settings, **changes)) as runtime,
+        serving(app.create_app(runtime)) as http,
+    ):
+        answer = await http.get("/ready")
+        assert (await http.get("/health")).status_code == 200
+    assert answer.status_code == 503
+    checks = answer.json()["checks"]
+    assert {name for name, state in checks.items() if state != "ok"} == failed
+
+
+async def test_the_documentation_is_there_only_where_it_is_wanted(
+    runtime: Runtime, http: httpx.AsyncClient
+) -> None:
+    for path in ("/openapi.json", "/docs", "/docs/page.js", "/schema"):
+        refused(await http.get(path), 404, "NOT_FOUND")
+    settings = msgspec.structs.replace(runtime.settings, docs=True)
+    shown = app.create_app(msgspec.structs.replace(runtime, settings=settings))
+    async with serving(shown) as client:
+        document = (await client.get("/openapi.json")).json()
+        page = await client.get("/docs")
+        script = await client.get("/docs/page.js")
+    assert set(document["paths"]) == {
+        "/upload/presign",
+        "/upload/complete",
+        "/upload/{media_id}",
+        "/files",
+        "/files/stats",
+        "/files/{media_id}",
+        "/files/{media_id}/download",
+        "/files/{media_id}/history",
+        "/files/bulk-delete",
+    }
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert "http" not in page.text.replace("HTTP", "")
+    assert script.headers["content-type"].startswith("text/javascript")
+
+
+async def test_every_schema_the_document_names_is_in_it(runtime: Runtime) -> None:
+    settings = msgspec.structs.replace(runtime.settings, docs=True)
+    shown = app.create_app(msgspec.structs.replace(runtime, settings=settings))
+    async with serving(shown) as client:
+        text = (await client.get("/openapi.json")).text
+    named = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+    assert named == set(json.loads(text)["components"]["schemas"])
+
+
+@pytest.fixture
+def lines(settings: Settings) -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    configure(settings, process="api", stream=stream)
+    yield stream
+    structlog.reset_defaults()
+
+
+async def test_every_request_leaves_one_line_and_no_secret(
+    client: ApiClient, lines: io.StringIO
+) -> None:
+    presigned = await client.presign()
+    await client.get("/files")
+    await client.http.get("/health")
+    await client.send("GET", "/files?limit=x")
+    await client.send("POST", "/upload/presign", json=asked(serviceCode=None))
+    written = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["event"], line["status"]) for line in written] == [
+        ("media.upload.presign", 200),
+        ("media.files.list", 200),
+        ("media.files.list", 400),
+        ("media.upload.presign", 400),
+    ]
+    first = written[0]
+    assert first["tenantId"] == client.tenant
+    assert first["userId"] == client.user
+    assert first["mediaId"] == presigned["mediaId"]
+    assert (first["mimeType"], first["fileSize"]) == ("image/png", asked()["fileSize"])
+    assert first["durationMs"] > 0
+    assert written[2]["code"] == "INVALID_FIELD"
+    assert client.key not in lines.getvalue()
+    assert "Signature" not in lines.getvalue()

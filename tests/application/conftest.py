@@ -1,0 +1,51 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.content_inspector import MagicContentInspector
+from adapters.runtime import Runtime, open_api_runtime, open_jobs_runtime
+from adapters.settings import Settings
+from application.deletion import Deletion
+from application.uploads import Uploads
+from application.verification import Verification
+from tests.kit.faults import FaultyObjectStore
+from tests.kit.library import Library
+
+
+@pytest.fixture
+async def library(settings: Settings) -> AsyncIterator[Library]:
+    """As the public app sees it."""
+    async with open_api_runtime(settings) as runtime:
+        yield Library(runtime)
+
+
+@pytest.fixture
+async def jobs(settings: Settings) -> AsyncIterator[Runtime]:
+    """As the job workers see it."""
+    async with open_jobs_runtime(settings) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def objects(library: Library) -> FaultyObjectStore:
+    return FaultyObjectStore(library.runtime.objects)
+
+
+@pytest.fixture
+def uploads(library: Library, objects: FaultyObjectStore) -> Uploads:
+    """The upload commands over an object store that a test can disturb."""
+    runtime = library.runtime
+    return Uploads(
+        runtime.media,
+        objects,
+        Verification(objects, MagicContentInspector()),
+        runtime.identities,
+        rules=runtime.settings.upload_rules,
+        pending_lifetime=runtime.settings.pending_lifetime,
+        owner_bypass=runtime.settings.owner_bypass,
+    )
+
+
+@pytest.fixture
+def deletion(library: Library, objects: FaultyObjectStore) -> Deletion:
+    return Deletion(library.runtime.media, objects, owner_bypass="all")

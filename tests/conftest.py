@@ -1,0 +1,184 @@
+"""Fixtures of every test: one set of servers a run; a database and buckets of its own a module."""
+
+import contextlib
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import aioboto3  # type: ignore[import-untyped]
+import msgspec
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from adapters.postgres_migrations import migrate
+from adapters.settings import Settings
+from tests.kit.servers import Servers, embedded_cluster, exclusively, open_servers
+
+SERVERS = pytest.StashKey[Servers]()
+TEMPLATE = "media_template"
+counter = itertools.count(1)
+
+
+class ObjectStoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An S3 server and three empty buckets on it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    buckets: dict[str, str]
+    """By role: incoming, public, private."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist: the process that was called holds the servers, and tells its workers where."""
+    node.workerinput["servers"] = msgspec.json.encode(servers_of(node.config)).decode()
+
+
+def servers_of(config: pytest.Config) -> Servers:
+    """The servers of this run, started by the first who asks."""
+    if hasattr(config, "workerinput"):
+        return msgspec.json.decode(config.workerinput["servers"], type=Servers)
+    if SERVERS not in config.stash:
+        stack = contextlib.ExitStack()
+        config.add_cleanup(stack.close)
+        config.stash[SERVERS] = stack.enter_context(open_servers())
+    return config.stash[SERVERS]
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Servers:
+    """Where PostgreSQL, Redis and the object store of this run answer."""
+    return servers_of(request.config)
+
+
+@pytest.fixture(scope="session")
+def worker_number() -> int:
+    """0 without xdist, else 1, 2 …"""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")) + 1
+
+
+@pytest.fixture(scope="session")
+async def template(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated database, made once a run and copied for each module."""
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
+    made = run / "template.made"
+    with exclusively(run / "template.lock"):
+        if not made.exists():
+            # Its own name, since servers from the environment may serve several runs.
+            name = f"{TEMPLATE}_{os.getpid()}"
+            drop_database(servers.database_url, name)
+            await migrate(create_database(servers.database_url, name))
+            made.write_text(name)
+    return made.read_text()
+
+
+@pytest.fixture(scope="module")
+def database(servers: Servers, template: str, worker_number: int) -> Iterator[str]:
+    """The URL of a migrated database of the module's own, as its owner."""
+    name = new_name(worker_number)
+    yield create_database(servers.database_url, name, template=template)
+    drop_database(servers.database_url, name)
+
+
+@pytest.fixture
+def empty_database(servers: Servers, worker_number: int) -> Iterator[str]:
+    """The URL of a database without a table."""
+    name = new_name(worker_number)
+    yield create_database(servers.database_url, name)
+    drop_database(servers.database_url, name)
+
+
+@pytest.fixture(scope="module")
+async def own_cluster() -> AsyncIterator[str]:
+    """The superuser's URL of a PostgreSQL server of the module's own.
+
+    For transactions held open, which stop the readers of a whole cluster, and for restores.
+    """
+    async with embedded_cluster() as cluster:
+        yield cluster.url
+
+
+@pytest.fixture(scope="module")
+def redis_url(servers: Servers, worker_number: int) -> str:
+    """A numbered database of this xdist worker, empty at the start of each module."""
+    url = urlsplit(servers.redis_url)._replace(path=f"/{worker_number % 16}").geturl()
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture(scope="module")
+async def object_store_settings(servers: Servers, worker_number: int) -> ObjectStoreSettings:
+    """Fresh buckets on the run's S3 server."""
+    prefix = new_name(worker_number).replace("_", "-")
+    made = ObjectStoreSettings(
+        endpoint=servers.s3_endpoint,
+        access_key=servers.s3_access_key,
+        secret_key=servers.s3_secret_key,
+        buckets={role: f"{prefix}-{role}" for role in ("incoming", "public", "private")},
+    )
+    async with aioboto3.Session().client(
+        "s3",
+        endpoint_url=made.endpoint,
+        aws_access_key_id=made.access_key,
+        aws_secret_access_key=made.secret_key,
+        region_name="us-east-1",
+    ) as client:
+        for name in made.buckets.values():
+            await client.create_bucket(Bucket=name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def settings(
+    database: str,
+    redis_url: str,
+    object_store_settings: ObjectStoreSettings,
+    worker_number: int,
+) -> Settings:
+    """A development configuration on the run's servers."""
+    return Settings(
+        environment="development",
+        database_url=database,
+        redis_url=redis_url,
+        redis_namespace=new_name(worker_number),
+        public_base_url="http://media.test",
+        s3_endpoint=object_store_settings.endpoint,
+        s3_region="us-east-1",
+        s3_access_key=object_store_settings.access_key,
+        s3_secret_key=object_store_settings.secret_key,
+        s3_incoming_bucket=object_store_settings.buckets["incoming"],
+        s3_public_bucket=object_store_settings.buckets["public"],
+        s3_private_bucket=object_store_settings.buckets["private"],
+    )
+
+
+def new_name(worker_number: int) -> str:
+    """A name that no other module of any run on these servers has."""
+    return f"media_{os.getpid()}_{worker_number}_{next(counter)}"
+
+
+def create_database(url: str, name: str, *, template: str = "template0") -> str:
+    """Make the database; its URL."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def drop_database(url: str, name: str) -> None:
+    """Remove the database with whoever is still connected to it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )

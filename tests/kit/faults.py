@@ -1,0 +1,44 @@
+"""The real object store, with a hand on it: for the moments a test cannot wait for."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from application.ports import Bucket, ObjectChanged, ObjectHeaders, ObjectStore, StoredObject
+from domain.errors import ObjectStoreUnavailable
+
+
+class FaultyObjectStore:
+    """Fails while `away`; calls `before_copy` between the checks and the copy of a verification."""
+
+    def __init__(self, real: ObjectStore) -> None:
+        self._real = real
+        self.away = False
+        self.before_copy: Callable[[], Awaitable[None]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def _check(self) -> None:
+        if self.away:
+            raise ObjectStoreUnavailable("The object store does not answer.")
+
+    async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
+        self._check()
+        return await self._real.head(bucket, key)
+
+    async def copy(
+        self, key: str, *, source: Bucket, target: Bucket, etag: str, headers: ObjectHeaders
+    ) -> None:
+        self._check()
+        if self.before_copy is not None:
+            hook, self.before_copy = self.before_copy, None
+            await hook()
+        # R2 honours the pin; rclone, on which the tests run, does not.
+        stored = await self._real.head(source, key)
+        if stored is None or stored.etag != etag:
+            raise ObjectChanged
+        await self._real.copy(key, source=source, target=target, etag=etag, headers=headers)
+
+    async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
+        self._check()
+        await self._real.delete(bucket, keys)

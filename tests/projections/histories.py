@@ -1,0 +1,189 @@
+"""Histories of whole libraries, as the domain's own decisions write them."""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from domain.access import Access
+from domain.event import Event, Recorded
+from domain.media_file import MediaFile, Status
+from domain.media_file_events import FileDeleted, UploadCompleted, UploadRequested
+from domain.media_type import MEDIA_TYPES
+from domain.object_key import object_key
+from domain.owner import parse
+from domain.tenant import Tenant, TenantFilesRemoved, TenantRemoved, stream_of
+
+START = datetime(2026, 4, 29, 10, tzinfo=UTC)
+DAY = timedelta(days=1)
+SERVICES = ("blog", "content", "store", "avatar")
+NAMES = ("hero.webp", "ÄPFEL 100%.jpg", "straße_1.png", "a-b.gif", "Отчёт.pdf", "写真.avif")
+
+
+def media_id(number: int) -> str:
+    return f"media_{number:016d}"
+
+
+def requested(
+    owner: str, number: int, *, name: str = "hero.webp", mime: str = "image/webp", **changes: object
+) -> UploadRequested:
+    service = str(changes.get("service_code", "blog"))
+    facts: dict[str, object] = {
+        "file_name": name,
+        "file_size": 1000,
+        "mime_type": mime,
+        "service_code": service,
+        "key": object_key(
+            parse(owner),
+            service_code=service,
+            at=START,
+            media_id=media_id(number),
+            extension=MEDIA_TYPES[mime].extension,
+        ),
+        "is_public": True,
+        "uploaded_by": "user_1",
+        "sha256": None,
+    }
+    return UploadRequested(**(facts | changes))  # type: ignore[arg-type]
+
+
+def recorded(
+    owner: str, stream: str, version: int, at: datetime, event: Event, *, actor: str = "user:user_1"
+) -> Recorded:
+    return Recorded(
+        stream=stream,
+        version=version,
+        position=0,
+        at=at,
+        owner=owner,
+        actor=actor,
+        access=Access.WORKSPACE,
+        command_id="cmd_1",
+        correlation_id="request-1",
+        event=event,
+    )
+
+
+def uploaded(
+    owner: str, number: int, *, at: datetime | None = None, **facts: object
+) -> list[Recorded]:
+    """A file from the request to its completion, requested `number` seconds after the start."""
+    at = at or START + timedelta(seconds=number)
+    request = requested(owner, number, **facts)  # type: ignore[arg-type]
+    done = UploadCompleted(
+        file_name=request.file_name,
+        file_size=request.file_size,
+        mime_type=request.mime_type,
+        service_code=request.service_code,
+        key=request.key,
+        is_public=request.is_public,
+        uploaded_by=request.uploaded_by,
+        requested_at=at,
+    )
+    return [
+        recorded(owner, media_id(number), 1, at, request),
+        recorded(owner, media_id(number), 2, at + timedelta(seconds=1), done),
+    ]
+
+
+def deleted(file: Sequence[Recorded], *, at: datetime | None = None) -> Recorded:
+    """The deletion that follows a file's history."""
+    state = MediaFile.from_history(file)
+    assert state is not None
+    at = at or file[-1].at + DAY
+    (event,) = state.delete(at=at)
+    assert isinstance(event, FileDeleted)
+    return recorded(state.owner, state.id, state.version + 1, at, event)
+
+
+def removed(owner: str, at: datetime) -> Recorded:
+    return recorded(owner, stream_of(owner[2:]), 1, at, TenantRemoved(), actor="service:internal")
+
+
+class Library:
+    """Owners who do at random what may be done, one event after another."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.files: dict[str, MediaFile] = {}
+        self.tenants = {"t:ls_a": Tenant(), "t:ls_b": Tenant(), "t:ls_c": Tenant()}
+        self.owners = [*self.tenants, "u:user_1"]
+        self.at = START
+
+    def history(self, events: int) -> Iterator[Recorded]:
+        """So many events, each with the position 0."""
+        produced = 0
+        while produced < events:
+            self.at += timedelta(seconds=self.random.randrange(3600))
+            event = self._anything()
+            if event is not None:
+                produced += 1
+                yield event
+
+    def _anything(self) -> Recorded | None:
+        choice = self.random.random()
+        if choice < 0.35 or not self.files:
+            return self._request()
+        if choice < 0.37:
+            return self._remove_tenant()
+        return self._go_on(self.random.choice(list(self.files.values())))
+
+    def _request(self) -> Recorded | None:
+        owner = self.random.choice(self.owners)
+        if owner in self.tenants and self.tenants[owner].removed_at:
+            return None
+        number = len(self.files)
+        event = requested(
+            owner,
+            number,
+            name=self.random.choice(NAMES),
+            mime=self.random.choice(list(MEDIA_TYPES)),
+            service_code=self.random.choice(SERVICES),
+            file_size=self.random.randrange(1, 10_000),
+            is_public=self.random.random() < 0.7,
+        )
+        new = recorded(owner, media_id(number), 1, self.at, event)
+        self.files[new.stream] = MediaFile.evolve(None, new)
+        return new
+
+    def _go_on(self, file: MediaFile) -> Recorded | None:
+        at = self.at
+        options: list[list[Event]]
+        if file.status is Status.PENDING:
+            options = [
+                file.complete(served_bytes=file.file_size - 1),
+                file.complete(served_bytes=file.file_size),
+                file.defer_verification(),
+                file.reject(reason="type", detail="Not of the declared type.", at=at),
+                file.expire(at=at, pending_lifetime=DAY),
+                file.delete(at=at),
+            ]
+        elif file.status is Status.UPLOADED:
+            options = [file.delete(at=at)]
+        else:
+            options = [
+                file.record_purge(at=at),
+                file.record_purge_failure(error="the store does not answer"),
+                file.retry_purge(),
+            ]
+        events = self.random.choice(options)
+        if not events:
+            return None
+        new = recorded(file.owner, file.id, file.version + 1, at, events[0])
+        self.files[file.id] = MediaFile.evolve(file, new)
+        return new
+
+    def _remove_tenant(self) -> Recorded | None:
+        owner, tenant = self.random.choice(list(self.tenants.items()))
+        alive = [
+            file
+            for file in self.files.values()
+            if file.owner == owner and file.status in {Status.PENDING, Status.UPLOADED}
+        ]
+        if tenant.removed_at and alive:
+            return None
+        event: Event = TenantFilesRemoved() if tenant.removed_at else TenantRemoved()
+        if tenant.files_removed:
+            return None
+        new = recorded(owner, stream_of(owner[2:]), tenant.version + 1, self.at, event)
+        self.tenants[owner] = tenant.evolve(new)
+        return new

@@ -1,0 +1,46 @@
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from adapters.dramatiq_queue import DramatiqQueue
+from adapters.runtime import open_jobs_runtime
+from adapters.settings import Settings
+from tests.kit.library import Library
+
+
+@pytest.fixture
+def worker_settings(settings: Settings) -> Settings:
+    """An empty log and an empty queue, and impatient workers.
+
+    A silent worker is dead after two seconds, lost work is due at once.
+    """
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            " AND (tablename LIKE '%\\_v1' OR tablename IN"
+            " ('events', 'checkpoints', 'idempotency_keys', 'removed_tenants'))"
+        ).fetchall()
+        names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in tables)
+        connection.execute(sql.SQL("TRUNCATE {}").format(names))
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.flushdb()
+    return msgspec.structs.replace(
+        settings, job_heartbeat_seconds=2, redrive_after_seconds=0, database_pool_size=4
+    )
+
+
+@pytest.fixture
+async def library(worker_settings: Settings) -> AsyncIterator[Library]:
+    async with open_jobs_runtime(worker_settings) as runtime:
+        yield Library(runtime)
+
+
+@pytest.fixture
+def queue(worker_settings: Settings) -> Iterator[DramatiqQueue]:
+    queue = DramatiqQueue(worker_settings.redis_url, namespace=worker_settings.redis_namespace)
+    yield queue
+    queue.close()

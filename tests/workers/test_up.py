@@ -1,0 +1,242 @@
+"""`./dev up` as a newcomer meets it: in a process of its own, from start to Ctrl-C."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psycopg
+import pytest
+
+from adapters.embedded import free_port
+from workers.home import HomeTaken, end_left_over, open_home
+from workers.processes import PROCESSES
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 90.0
+"""Patience, not a measure: the machine may be busy with other tests."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+class Up:
+    """One `./dev up`, and what it printed."""
+
+    def __init__(self, home: Path, *options: str, edge_port: int | None = None) -> None:
+        self.home = home
+        self.ports = [free_port(), free_port(), edge_port or free_port()]
+        api, internal, edge = map(str, self.ports)
+        self._log = home.parent / f"{home.name}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "workers.cli", "up", "--home", str(home), "--no-web"),
+                    *("--port", api, "--internal-port", internal, "--edge-port", edge, *options),
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def printed(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def run(self) -> dict[str, Any]:
+        content: dict[str, Any] = msgspec.json.decode((self.home / "run.json").read_bytes())
+        return content
+
+    def until_ready(self) -> dict[str, Any]:
+        def ready() -> bool:
+            assert self.process.poll() is None, self.printed
+            return (self.home / "run.json").exists()
+
+        wait_until(ready)
+        return self.run
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(SECONDS)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def one(*options: str, edge_port: int | None = None) -> Up:
+        started.append(Up(tmp_path / "home", *options, edge_port=edge_port))
+        return started[-1]
+
+    yield one
+    for up in started:
+        if up.process.poll() is None:
+            up.process.kill()
+            up.process.wait()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be collected does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return True
+
+
+def all_gone(pids: dict[str, int]) -> bool:
+    return not any(map(alive, pids.values()))
+
+
+def test_everything_answers_and_one_ctrl_c_leaves_nothing_behind(
+    start: Callable[..., Up],
+) -> None:
+    up = start("--ephemeral")
+    run = up.until_ready()
+
+    api, internal, edge = (f"http://127.0.0.1:{port}" for port in up.ports)
+    assert (run["api"], run["internal"], run["edge"], run["web"]) == (api, internal, edge, None)
+    assert set(run["pids"]) == {"postgres", "valkey", "s3", *(one.name for one in PROCESSES)}
+    assert run["objectStore"]["buckets"] == {
+        name: name for name in ("incoming", "public", "private")
+    }
+    for base in (api, internal):
+        assert httpx.get(f"{base}/ready").status_code == 200
+    listed = httpx.get(
+        f"{api}/files",
+        headers={
+            "x-gateway-key": run["gatewayKey"],
+            "x-user-id": "user_789",
+            "x-tenant-id": "ls_abc123",
+            "x-user-permissions": "media:files.read",
+        },
+    )
+    assert listed.status_code == 200, listed.text
+    with psycopg.connect(run["database"]) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
+    assert "Media Service is ready" in up.printed
+    assert f"curl {api}/files" in up.printed
+
+    assert up.end() == 0
+    assert all_gone(run["pids"])
+    assert {path.name for path in up.home.iterdir()} <= {"up.lock"}
+
+
+def test_data_survives_a_restart_and_a_second_instance_on_it_is_refused(
+    start: Callable[..., Up],
+) -> None:
+    first = start()
+    run = first.until_ready()
+    with psycopg.connect(run["database"], autocommit=True) as connection:
+        connection.execute("INSERT INTO removed_tenants VALUES ('t:ls_gone', now())")
+
+    second = start()
+    assert second.process.wait(SECONDS) == 1
+    assert "Another ./dev up runs on" in second.printed
+    assert "--home DIR" in second.printed
+    assert all(map(alive, run["pids"].values()))
+
+    assert first.end(signal.SIGTERM) == 0
+    third = start()
+    with psycopg.connect(third.until_ready()["database"]) as connection:
+        kept = connection.execute("SELECT owner FROM removed_tenants").fetchall()
+    assert kept == [("t:ls_gone",)]
+    assert third.end() == 0
+
+
+def test_a_taken_port_is_named_with_the_process_that_needs_it_and_the_way_out(
+    start: Callable[..., Up],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        up = start("--ephemeral", edge_port=taken)
+        assert up.process.wait(SECONDS) == 1
+    assert f"Port {taken}, which edge needs, cannot be used" in up.printed
+    assert "./dev up --edge-port" in up.printed
+
+
+def test_a_child_that_dies_is_named_and_everything_else_stops(start: Callable[..., Up]) -> None:
+    up = start("--ephemeral")
+    pids = up.until_ready()["pids"]
+    os.kill(pids["reactor"], signal.SIGKILL)
+    assert up.process.wait(SECONDS) == 1
+    assert "reactor was killed by SIGKILL" in up.printed
+    assert "./dev up goes on with the same data" in up.printed
+    assert all_gone(pids)
+
+
+def test_with_restart_a_process_that_was_killed_is_started_again(start: Callable[..., Up]) -> None:
+    up = start("--ephemeral", "--restart")
+    before = up.until_ready()["pids"]
+    os.kill(before["jobs"], signal.SIGKILL)
+    wait_until(lambda: up.run["pids"].get("jobs", before["jobs"]) != before["jobs"])
+    after = up.run["pids"]
+    assert {name for name in after if after[name] != before[name]} == {"jobs"}
+    assert up.end() == 0
+    assert all_gone(before | after)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's parent-death signal")
+def test_even_a_killed_supervisor_leaves_no_process_behind(start: Callable[..., Up]) -> None:
+    up = start("--ephemeral")
+    pids = up.until_ready()["pids"]
+    up.end(signal.SIGKILL)
+    wait_until(lambda: all_gone(pids))
+
+
+def test_a_process_that_only_has_the_number_of_one_of_ours_is_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
+        (tmp_path / "run.json").write_text(
+            msgspec.json.encode({"pids": {"api": stranger.pid}}).decode()
+        )
+        assert end_left_over(tmp_path) == []
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_what_a_killed_supervisor_left_running_ends_at_the_next_start(tmp_path: Path) -> None:
+    # Its parent ends at once, so it is an orphan, as every child of a killed supervisor is.
+    orphan = subprocess.run(
+        ["/bin/sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"],
+        env={"PATH": os.environ["PATH"], "MEDIA_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pid = int(orphan.stdout)
+    if Path(f"/proc/{pid}/stat").exists():
+        parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        if parent != "1":
+            os.kill(pid, signal.SIGKILL)
+            pytest.skip("orphans are not given to process 1 here")
+    (tmp_path / "run.json").write_text(f'{{"pids": {{"api": {pid}}}}}')
+    with open_home(tmp_path, ephemeral=True):
+        assert not alive(pid)
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_a_folder_is_held_by_one_instance(tmp_path: Path) -> None:
+    with open_home(tmp_path, ephemeral=False) as home:
+        made = home.secrets()
+        assert home.secrets() == made
+        assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
+        with pytest.raises(HomeTaken), open_home(tmp_path, ephemeral=False):
+            pass

@@ -1,0 +1,142 @@
+"""`./dev`: one command for what developers and operators do. Started by the file `dev`."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+ROOT = Path(__file__).resolve().parent.parent
+VERBATIM = Parameter(allow_leading_hyphen=True)
+
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports",),
+    ("codespell",),
+)
+# The files hold the oldest Python's wheels and those of every platform that the servers exist for.
+LOCK = ("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "-q")
+LOCKED = {
+    "requirements/runtime.txt": (),
+    "requirements/dev.txt": ("--extra", "embedded", "--extra", "check", "--extra", "test"),
+}
+
+app = App(name="./dev", help="Media Service: run it, test it, look into it.", version_flags=[])
+OPERATIONS = {
+    "log": "Print the event log, or follow it.",
+    "projections": "Show where each follower of the log stands, and how far behind.",
+    "rebuild": "Build a read model anew beside the live one, then switch.",
+    "failures": "List the work that failed for good.",
+    "retry": "Ask again for work that failed.",
+}
+for name, text in OPERATIONS.items():
+    app.command(f"workers.operations:{name}", name=name, help=text)
+app.command("workers.backup:backup", name="backup", help="Dump the database into a file.")
+app.command("workers.backup:restore_into", name="restore", help="Load a dump into a new home.")
+
+
+@app.command
+def up(
+    *,
+    home: Annotated[Path, Parameter(help="Folder of the data and of run.json.")] = Path(".media"),
+    port: Annotated[int, Parameter(help="Port of the public API.")] = 8789,
+    internal_port: Annotated[int, Parameter(help="Port of the internal API.")] = 8790,
+    edge_port: Annotated[int, Parameter(help="Port of the upload host and CDN.")] = 8787,
+    web_port: Annotated[int, Parameter(help="Port of the dashboard.")] = 3000,
+    ephemeral: Annotated[bool, Parameter(help="Keep nothing.", negative=())] = False,
+    web: Annotated[bool, Parameter(help="Serve the dashboard.")] = True,
+    restart: Annotated[
+        bool, Parameter(help="Start a process of ours again when it dies.", negative=())
+    ] = False,
+) -> int:
+    """Run the whole service on embedded servers until Ctrl-C."""
+    from workers.up import Ports, run  # noqa: PLC0415 - other commands need none of it
+
+    del web, web_port  # There is no dashboard yet; the options are promised already.
+    ports = Ports(port=port, internal_port=internal_port, edge_port=edge_port)
+    return run(home, ports, ephemeral=ephemeral, restart=restart)
+
+
+@app.command
+def test(*arguments: Annotated[str, VERBATIM]) -> int:
+    """Run the tests on two processes; arguments go to pytest."""
+    return _call("pytest", "-n", "2", *arguments)
+
+
+@app.command
+def check() -> int:
+    """Run every check that CI runs: ruff, its format, strict types, import rules, spelling."""
+    failed = []
+    for command in CHECKS:
+        began = time.monotonic()
+        print(f"== {' '.join(command)}", flush=True)  # noqa: T201
+        if _call(*command) != 0:
+            failed.append(" ".join(command))
+        print(f"   {time.monotonic() - began:.1f} s", flush=True)  # noqa: T201
+    verdict = f"failed: {', '.join(failed)}" if failed else "all checks passed"
+    print(f"== {verdict}", flush=True)  # noqa: T201
+    return 1 if failed else 0
+
+
+@app.command
+def docs() -> int:
+    """Write docs/events.md and docs/configuration.md from the code."""
+    return _call(sys.executable, "-m", "docs.generate")
+
+
+@app.command
+def bench(name: str = "", *arguments: Annotated[str, VERBATIM]) -> int:
+    """Run one benchmark of bench/; without a name, list them."""
+    if not name or importlib.util.find_spec(f"bench.{name}") is None:
+        files = sorted(path.stem for path in (ROOT / "bench").glob("[a-z]*.py"))
+        print("benchmarks:", ", ".join(files))  # noqa: T201
+        return 0 if not name else 1
+    return _call(sys.executable, "-m", f"bench.{name}", *arguments)
+
+
+@app.command
+def lock(*arguments: Annotated[str, VERBATIM]) -> int:
+    """Pin the newest packages that pyproject.toml allows; needs uv, which nothing else does."""
+    if shutil.which("uv") is None:
+        print("./dev lock needs uv on the PATH.", file=sys.stderr)  # noqa: T201
+        return 1
+    for file, extras in LOCKED.items():
+        code = _call(
+            "uv", *LOCK, "--custom-compile-command", "./dev lock", *extras, *arguments,
+            "pyproject.toml", "-o", file,
+        )  # fmt: skip
+        if code != 0:
+            return code
+    return 0
+
+
+def _call(program: str, *arguments: str) -> int:
+    """Run a program of our virtual environment, else of the PATH, in the repository's root."""
+    own = Path(sys.executable).parent / program
+    argv = [str(own) if own.exists() else program, *arguments]
+    # Ctrl-C reaches the program itself, which ends in its own way.
+    with subprocess.Popen(argv, cwd=ROOT) as process:  # noqa: S603 - what the developer asked for
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+def main() -> int:
+    """The exit code of the command."""
+    try:
+        code = app()
+    except KeyboardInterrupt:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""`./dev failures` and `./dev retry`: what could not be done, and having it tried again.
+
+Registered by `workers/cli.py`. They take the settings from the environment, or from the file that
+`./dev up` leaves in its home.
+"""
+
+import asyncio
+import shlex
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from adapters.postgres import Pool, open_pool
+from adapters.runtime import Runtime, open_jobs_runtime
+from adapters.settings import Settings, SettingsError, child_environment
+from application.context import SystemContext
+from domain.errors import DatabaseUnavailable
+from projections import unfinished_work
+from projections.unfinished_work import FailedWork
+
+Command: TypeAlias = Callable[[Settings], Coroutine[Any, Any, int]]
+
+HOME = Path(".media")
+SHOWN = 1_000
+"""The newest failures that a table shows and `--all` retries."""
+
+console = Console(highlight=False)
+
+
+def failures(*, home: Path = HOME) -> int:
+    """Show the files whose bytes could not be removed."""
+
+    async def show(settings: Settings) -> int:
+        pool = await open_pool(settings.database_url, role="media_worker", size=1)
+        async with pool:
+            found = await failed_purges(pool)
+        console.print(as_table(found) if found else "Nothing has failed.")
+        return 0
+
+    return _run(home, show)
+
+
+def retry(
+    media_id: str | None = None,
+    *,
+    everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    home: Path = HOME,
+) -> int:
+    """Have the removal of a file's bytes tried again, or of all files it failed for."""
+
+    async def ask(settings: Settings) -> int:
+        if (media_id is None) != everything:
+            console.print("Name one file, or give --all.")
+            return 2
+        async with open_jobs_runtime(settings) as runtime:
+            named = [media_id] if media_id is not None else []
+            ids = named or [failure.stream for failure in await failed_purges(runtime.pool)]
+            asked = await retry_purges(runtime, ids)
+        for one in asked:
+            console.print(f"asked again for {escape(one)}")
+        if named and not asked:
+            console.print(f"{escape(named[0])} has no failed removal.")
+            return 1
+        return 0
+
+    return _run(home, ask)
+
+
+async def failed_purges(pool: Pool) -> Sequence[FailedWork]:
+    """What was tried as often as allowed, newest first. Raises DatabaseUnavailable."""
+    return await unfinished_work.failures(pool, SHOWN)
+
+
+def as_table(found: Sequence[FailedWork]) -> Table:
+    """The failures for a person to read."""
+    table = Table("file", "owner", "failed at (UTC)", "why")
+    for failure in found:
+        # The reason is what some library said: on one line, and no markup.
+        why = "".join(c if c.isprintable() else " " for c in failure.failure)
+        at = f"{failure.failed_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(failure.stream, escape(failure.owner), at, escape(why))
+    return table
+
+
+async def retry_purges(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
+    """Record that an operator asks again; the ids for which the removal had failed.
+
+    The reactor sends the jobs. Raises DatabaseUnavailable.
+    """
+    asked = []
+    for media_id in media_ids:
+        context = SystemContext(
+            actor="service:operator",
+            at=runtime.clock(),
+            command_id=runtime.identities.command_id(),
+            correlation_id=f"retry-{media_id}",
+        )
+        ask = partial(runtime.deletion.retry_purge, media_id, context)
+        if await runtime.media.repeatedly(ask):
+            asked.append(media_id)
+    return asked
+
+
+def settings_at(home: Path) -> Settings:
+    """The settings of this environment, else of the `./dev up` of that home.
+
+    Raises SettingsError.
+    """
+    environ = child_environment({})
+    if not environ.get("MEDIA_DATABASE_URL", "").strip():
+        try:
+            lines = shlex.split((home / "environment").read_text())
+        except OSError as error:
+            raise SettingsError(
+                f"MEDIA_DATABASE_URL is not set and {home}/environment is not there: "
+                "is ./dev up running?"
+            ) from error
+        environ |= dict(line.split("=", 1) for line in lines)
+    return Settings.from_environment(environ)
+
+
+def _run(home: Path, command: Command) -> int:
+    try:
+        return asyncio.run(command(settings_at(home)))
+    except (SettingsError, DatabaseUnavailable) as error:
+        console.print(f"[red]{escape(str(error))}[/red]")
+        return 1
