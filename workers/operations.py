@@ -32,6 +32,9 @@ from projections.audit_trail import stored_type, told
 from projections.read_models import READ_MODELS
 from projections.rebuild import RebuildRefused
 from projections.rebuild import rebuild as rebuild_read_model
+from workers.failures import failures, retry
+
+__all__ = ["failures", "log", "projections", "rebuild", "retry"]
 
 HOME = Path(".media")
 POLL_SECONDS = 0.2

@@ -54,7 +54,7 @@ async def _children_at_work(sandbox: DecodeSandbox) -> list[int]:
 
 async def _gone(pid: int) -> None:
     """Wait until the process has ended; whoever inherits an orphan may reap it late."""
-    while _state(pid) not in {"gone", "Z"}:  # noqa: ASYNC110 - a foreign process sends no event
+    while _state(pid) not in {"gone", "Z"}:
         await asyncio.sleep(0.01)
 
 
@@ -67,7 +67,7 @@ def _state(pid: int) -> str:
 
 async def _servers_ready(sandbox: DecodeSandbox, count: int) -> None:
     async with asyncio.timeout(20):
-        while len(sandbox.pids) != count:  # noqa: ASYNC110 - as seen from outside
+        while len(sandbox.pids) != count:
             await asyncio.sleep(0.01)
 
 
@@ -209,7 +209,7 @@ async def test_two_files_are_decoded_at_once() -> None:
         body = hostile.flat_image(".png", 6_000, 6_000)
         work = [asyncio.ensure_future(sandbox.prove(body, "image/png")) for _ in range(2)]
         async with asyncio.timeout(20):
-            while len(await _children_at_work(sandbox)) < 2:  # noqa: ASYNC110 - as seen outside
+            while len(await _children_at_work(sandbox)) < 2:
                 await asyncio.sleep(0.002)
         assert await asyncio.gather(*work) == [Accepted()] * 2
 

@@ -231,7 +231,7 @@ async def _until_someone_waits(url: str) -> None:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         waiting = "SELECT FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted"
         # Only Postgres knows: there is nothing in this process to be told by.
-        while (await connection.execute(waiting)).rowcount < 1:  # noqa: ASYNC110
+        while (await connection.execute(waiting)).rowcount < 1:
             await asyncio.sleep(0.01)
 
 

@@ -7,6 +7,7 @@ import pytest
 from adapters.settings import Settings
 from tests.kit.library import Library
 from tests.workers.processes import catch_up, environment_of
+from workers.cli import app
 from workers.failures import failures, retry
 
 
@@ -58,3 +59,11 @@ def test_retry_wants_one_file_or_all(home: Path, capsys: pytest.CaptureFixture[s
     assert retry(home=home) == 2
     assert retry("media_xK9mQ2pLw3RtYb8c", everything=True, home=home) == 2
     assert "--all" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["failures", "retry"])
+def test_dev_knows_the_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app([name, "--help"])
+    assert ended.value.code == 0
+    assert "--home" in capsys.readouterr().out
