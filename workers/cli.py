@@ -29,14 +29,14 @@ LOCKED = {
 
 app = App(name="./dev", help="Media Service: run it, test it, look into it.", version_flags=[])
 OPERATIONS = {
-    "log": "Print the event log, or follow it.",
-    "projections": "Show where each follower of the log stands, and how far behind.",
-    "rebuild": "Build a read model anew beside the live one, then switch.",
-    "failures": "List the work that failed for good.",
-    "retry": "Ask again for work that failed.",
+    "operations:log": "Print the event log, or follow it.",
+    "operations:projections": "Show where each follower of the log stands, and how far behind.",
+    "operations:rebuild": "Build a read model anew beside the live one, then switch.",
+    "failures:failures": "List the work that failed for good.",
+    "failures:retry": "Ask again for work that failed.",
 }
-for name, text in OPERATIONS.items():
-    app.command(f"workers.operations:{name}", name=name, help=text)
+for place, text in OPERATIONS.items():
+    app.command(f"workers.{place}", name=place.partition(":")[2], help=text)
 app.command("workers.backup:backup", name="backup", help="Dump the database into a file.")
 app.command("workers.backup:restore_into", name="restore", help="Load a dump into a new home.")
 

@@ -1,0 +1,216 @@
+"""The main job through a running `./dev up`, with real files, as the README's tour does it."""
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Self
+
+import httpx
+import pytest
+
+from domain.media_type import MEDIA_TYPES
+from tests.kit.samples import sample
+from tests.kit.up import Up, wait_until
+from workers.operations import log, projections
+
+pytestmark = pytest.mark.timeout(300)
+
+
+class Person:
+    """Somebody of one workspace, as the gateway vouches for them."""
+
+    def __init__(self, run: dict[str, Any], tenant: str) -> None:
+        self.internal = run["internal"]
+        self.bucket = httpx.Client(timeout=20)
+        self.api = httpx.Client(
+            base_url=run["api"],
+            timeout=20,
+            headers={
+                "x-gateway-key": run["gatewayKey"],
+                "x-user-id": "user_789",
+                "x-tenant-id": tenant,
+                "x-user-permissions": "media:files.read media:files.write",
+            },
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.api.close()
+        self.bucket.close()
+
+    def presign(self, name: str, mime_type: str, *, key: str | None = None) -> httpx.Response:
+        body = {
+            "fileName": name,
+            "contentType": mime_type,
+            "fileSize": len(sample(mime_type)),
+            "serviceCode": "blog",
+        }
+        headers = {"idempotency-key": key} if key else {}
+        return self.api.post("/upload/presign", json=body, headers=headers)
+
+    def put(self, presigned: dict[str, Any], mime_type: str) -> httpx.Response:
+        return self.bucket.put(
+            presigned["uploadUrl"], content=sample(mime_type), headers=presigned["headers"]
+        )
+
+    def complete(self, presigned: dict[str, Any]) -> httpx.Response:
+        return self.api.patch("/upload/complete", json={"mediaId": presigned["mediaId"]})
+
+    def delete(self, media_id: str, *, key: str) -> httpx.Response:
+        return self.api.delete(f"/files/{media_id}", headers={"idempotency-key": key})
+
+    def library(self) -> set[str]:
+        """The ids of all files, page by page."""
+        ids: set[str] = set()
+        cursor = None
+        while True:
+            parameters: dict[str, str | int] = {"limit": 100}
+            page = self.api.get(
+                "/files", params=parameters | ({"cursor": cursor} if cursor else {})
+            )
+            ids |= {item["id"] for item in page.json()["items"]}
+            cursor = page.json()["nextCursor"]
+            if cursor is None:
+                return ids
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    one = Up(tmp_path_factory.mktemp("journey") / "home", "--ephemeral", "--restart")
+    one.until_ready()
+    yield one
+    assert one.end() == 0
+
+
+@pytest.mark.parametrize("mime_type", list(MEDIA_TYPES))
+def test_a_real_file_is_uploaded_found_resolved_and_deleted(up: Up, mime_type: str) -> None:
+    with Person(up.run, "ls_journey") as person:
+        take_through_its_life(person, mime_type)
+
+
+def take_through_its_life(person: Person, mime_type: str) -> None:
+    extension = MEDIA_TYPES[mime_type].extension
+    presigned = person.presign(f"Größe.{extension}", mime_type).json()
+    media_id = presigned["mediaId"]
+    assert person.put(presigned, mime_type).status_code == 200
+    assert person.put(presigned, mime_type).status_code == 412
+
+    completed = person.complete(presigned)
+    assert completed.status_code == 200, completed.text
+    seen = {"media-position": completed.headers["media-position"]}
+    found = person.api.get("/files", params={"search": f"GRÖSSE.{extension}"}, headers=seen)
+    assert [item["id"] for item in found.json()["items"]] == [media_id]
+    assert person.api.get(f"/files/{media_id}").json() == completed.json()
+    asked = httpx.post(f"{person.internal}/internal/resolve", json={"mediaIds": [media_id]})
+    url = asked.json()["resolved"][media_id]["url"]
+    served = person.bucket.get(url)
+    assert (served.status_code, served.headers["content-type"]) == (200, mime_type)
+    assert len(served.content) == completed.json()["fileSize"]
+    assert served.headers["cache-control"] == MEDIA_TYPES[mime_type].cache_control
+
+    deleted = person.delete(media_id, key=f"delete {media_id}")
+    assert deleted.json() == {"id": media_id, "deleted": True}
+    wait_until(lambda: person.bucket.get(url).status_code == 404)
+    history = person.api.get(
+        f"/files/{media_id}/history",
+        headers={"media-position": deleted.headers["media-position"]},
+    )
+    assert [item["type"].split(".")[1] for item in history.json()["items"]][:3] == [
+        "upload_requested",
+        "upload_completed",
+        "file_deleted",
+    ]
+
+
+def again(attempt: Callable[[], httpx.Response]) -> httpx.Response:
+    """What a client does: repeat on no answer and on 5xx, with the same Idempotency-Key."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            answer = attempt()
+            if answer.status_code < 500:
+                return answer
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def started_again(up: Up, name: str, pid: int) -> bool:
+    return bool(up.run["pids"].get(name, pid) != pid)
+
+
+def test_whatever_process_is_killed_nothing_acknowledged_is_lost_and_nothing_happens_twice(
+    up: Up,
+) -> None:
+    completed: dict[str, str] = {}
+    deleted: set[str] = set()
+    failed: list[BaseException] = []
+    over = threading.Event()
+
+    def client(number: int, person: Person) -> None:
+        for round_ in itertools.count():
+            if over.is_set():
+                return
+            key = f"{number} {round_}"
+            presigned = again(partial(person.presign, key, "image/png", key=key)).json()
+            assert again(partial(person.put, presigned, "image/png")).status_code in {200, 412}
+            assert again(partial(person.complete, presigned)).status_code == 200
+            media_id = presigned["mediaId"]
+            completed[media_id] = presigned["publicUrl"]
+            if round_ % 3 == 0:
+                assert again(partial(person.delete, media_id, key=media_id)).status_code == 200
+                deleted.add(media_id)
+
+    def guarded(number: int) -> None:
+        try:
+            with Person(up.run, "ls_kills") as person:
+                client(number, person)
+        except BaseException as error:  # noqa: BLE001 - told by the test itself
+            failed.append(error)
+
+    clients = [threading.Thread(target=guarded, args=(number,)) for number in range(3)]
+    for one in clients:
+        one.start()
+    for name in ("api", "projector", "reactor", "jobs", "edge", "scheduler"):
+        time.sleep(1)
+        pid = up.run["pids"][name]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(partial(started_again, up, name, pid))
+    over.set()
+    for one in clients:
+        one.join()
+    assert failed == []
+
+    kept = set(completed) - deleted
+    assert len(kept) > 5
+    assert len(deleted) > 2
+    with Person(up.run, "ls_kills") as person:
+        look_at_what_is_left(person, completed, kept)
+
+
+def look_at_what_is_left(person: Person, completed: dict[str, str], kept: set[str]) -> None:
+    wait_until(lambda: person.library() == kept)
+
+    def public() -> set[str]:
+        answers = {media_id: person.bucket.get(url) for media_id, url in completed.items()}
+        return {media_id for media_id, answer in answers.items() if answer.status_code == 200}
+
+    wait_until(lambda: public() == kept)
+    stats = person.api.get("/files/stats").json()
+    assert (stats["totalFiles"], stats["pendingUploads"]) == (len(kept), 0)
+    assert stats["totalBytes"] == len(kept) * len(sample("image/png"))
+
+
+def test_the_log_tells_the_story(up: Up, capfd: pytest.CaptureFixture[str]) -> None:
+    assert log(home=up.home, tenant="ls_journey") in {0, None}
+    assert projections(home=up.home) in {0, None}
+    told = capfd.readouterr().out
+    assert "upload_completed" in told
+    assert "file_list_v1" in told
