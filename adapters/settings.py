@@ -90,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs one worker process runs at once."""
     job_heartbeat_seconds: int = 20
     """A worker process silent for so long is taken for dead; others take up its jobs."""
+    liveness_file: str = ""
+    """A file that a worker touches every 5 s while it lives, for container health checks."""
     docs: bool = False
     """Whether `/openapi.json` and `/docs` are served."""
     log_format: Literal["json", "console"] = "json"

@@ -35,9 +35,8 @@ def test_each_waits_for_the_servers_it_needs_and_for_the_migrations(process: Any
         assert waits["migrate"]["condition"] == "service_completed_successfully"
 
 
-def test_the_servers_and_everything_with_a_port_say_when_they_are_healthy() -> None:
-    listening = {process.name for process in PROCESSES if process.port_setting}
-    for name in SERVERS | listening:
+def test_every_server_and_process_says_when_it_is_healthy() -> None:
+    for name in SERVERS | {process.name for process in PROCESSES}:
         assert SERVICES[name]["healthcheck"]["test"][0].startswith("CMD")
 
 

@@ -8,9 +8,13 @@ import contextlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
+
+LIVENESS_SECONDS = 5.0
+"""A health check may take a file older than a few of these for a hang."""
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[int]]
 
@@ -31,7 +35,11 @@ def run(process: str, main: Main) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         log.info("media.process.started")
-        code = await main(settings, stop)
+        living = asyncio.create_task(_show_life(settings.liveness_file))
+        try:
+            code = await main(settings, stop)
+        finally:
+            living.cancel()
         log.info("media.process.stopped", status=code)
         return code
 
@@ -40,6 +48,13 @@ def run(process: str, main: Main) -> int:
     except Exception:
         log.exception("media.process.crashed")
         return 1
+
+
+async def _show_life(file: str) -> None:
+    """Touch the file as long as the event loop turns."""
+    while file:
+        await asyncio.to_thread(Path(file).touch)
+        await asyncio.sleep(LIVENESS_SECONDS)
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

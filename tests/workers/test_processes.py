@@ -2,6 +2,7 @@ import asyncio
 import json
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +50,23 @@ async def test_a_wrong_setting_is_told_in_a_sentence(worker_settings: Settings) 
     assert child.returncode == 2
     assert err.decode().startswith("MEDIA_JOB_THREADS")
     assert "Traceback" not in err.decode()
+
+
+async def test_a_living_worker_touches_its_liveness_file(
+    worker_settings: Settings, tmp_path: Path
+) -> None:
+    alive = tmp_path / "alive"
+    environ = dict(environment_of(worker_settings)) | {"MEDIA_LIVENESS_FILE": str(alive)}
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "workers.scheduler",
+        cwd=ROOT,
+        env=environ,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(30):
+        while not alive.exists():
+            await asyncio.sleep(0.05)
+    child.terminate()
+    assert await child.wait() == 0
