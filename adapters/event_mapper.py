@@ -4,7 +4,7 @@ Used by the event store, by followers, and as the `eventsourcing` package's mapp
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -58,6 +58,15 @@ class EventTypes:
             self._decoders[event.TYPE] = msgspec.json.Decoder(event)
         self._events = {event.TYPE: event for event in events}
         self._upcasters = upcasters
+
+    def stored_as(self, types: Collection[type[Event]]) -> list[str]:
+        """The stored types, of every version, that these events are read from."""
+        return [name for name in (*self._events, *self._upcasters) if self._now(name) in types]
+
+    def _now(self, stored_type: str) -> type[Event] | None:
+        while (upcaster := self._upcasters.get(stored_type)) is not None:
+            stored_type = upcaster.to
+        return self._events.get(stored_type)
 
     def encode(self, event: Event) -> str:
         """The event's data as JSON. Raises UnknownEventType, or ValueError for a NUL character."""

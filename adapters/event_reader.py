@@ -1,11 +1,11 @@
 """Reading the log in its one order, for followers: projections and the reactor."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from adapters.event_mapper import COLUMNS, recorded_from_row
+from adapters.event_mapper import COLUMNS, EVENT_TYPES, recorded_from_row
 from adapters.postgres import Pool, connection
-from domain.event import Recorded
+from domain.event import Event, Recorded
 
 POLL_SECONDS = 0.05
 """The truth; a hint only makes it faster."""
@@ -15,6 +15,21 @@ READ = f"""
 SELECT {COLUMNS} FROM events
 WHERE position > %s AND position < (SELECT log_horizon())
 ORDER BY position LIMIT %s
+"""  # noqa: S608 - text of ours
+
+# The span is found in the index alone; then only the wanted events are fetched and decoded.
+READ_ONLY = f"""
+WITH span AS MATERIALIZED (
+  SELECT max(position) AS reached, count(*) AS events FROM (
+    SELECT position FROM events
+    WHERE position > %(after)s AND position < (SELECT log_horizon())
+    ORDER BY position LIMIT %(limit)s
+  ) AS next
+)
+SELECT {COLUMNS}, span.reached, span.events FROM span LEFT JOIN events
+  ON events.position > %(after)s AND events.position <= span.reached
+  AND events.type = ANY (%(types)s)
+ORDER BY position
 """  # noqa: S608 - text of ours
 
 
@@ -30,6 +45,19 @@ class PostgresEventReader:
             cursor = one.cursor(binary=True)
             await cursor.execute(READ, (after, limit), prepare=True)
             return [recorded_from_row(row) for row in await cursor.fetchall()]
+
+    async def read_only(
+        self, after: int, limit: int, types: Collection[type[Event]]
+    ) -> tuple[Sequence[Recorded], int, int]:
+        """Of the next `limit` events those of the types; where all of them end; how many."""
+        parameters = {"after": after, "limit": limit, "types": EVENT_TYPES.stored_as(types)}
+        async with connection(self._pool) as one:
+            cursor = one.cursor(binary=True)
+            await cursor.execute(READ_ONLY, parameters, prepare=True)
+            rows = await cursor.fetchall()
+        *_, reached, events = rows[0]
+        wanted = [recorded_from_row(row) for row in rows if row[0] is not None]
+        return wanted, reached or after, events
 
     async def horizon(self) -> int:
         """No event can still appear below this position."""

@@ -39,7 +39,8 @@ EVENTS = 100_000
 PACKAGE_EVENTS = 3_000
 """What the package's runner is given: it would take minutes for all."""
 FILE_LIST = FileListProjection()
-REBUILD = "rebuild, with indexes and switch"
+REPLAY = "replay: the log into the rows of a rebuild"
+REBUILD = "rebuild: replay, indexes, statistics and switch"
 PACKAGE = "the package's ProjectionRunner"
 
 
@@ -100,13 +101,27 @@ class Contestants:
 
     async def rebuilt(self) -> float:
         """Events a second of `./dev rebuild`: replay, indexes, statistics and switch."""
+        _, whole = await self._rebuild()
+        return EVENTS / whole
+
+    async def replayed(self) -> float:
+        """Events a second of its replay alone: from the first read to the last row."""
+        replay, _ = await self._rebuild()
+        return EVENTS / replay
+
+    async def _rebuild(self) -> tuple[float, float]:
         await self.empty()
         (ddl,) = MIGRATIONS.glob(f"*_{FILE_LIST.name}.sql")
+        told: list[float] = []
         start = time.perf_counter()
         await rebuild(
-            FILE_LIST, PostgresEventReader(self.pool), database_url=self.url, ddl=ddl.read_text()
+            FILE_LIST,
+            PostgresEventReader(self.pool),
+            database_url=self.url,
+            ddl=ddl.read_text(),
+            progress=lambda _reached, _goal: told.append(time.perf_counter()),
         )
-        return EVENTS / (time.perf_counter() - start)
+        return told[-1] - told[0], time.perf_counter() - start
 
     async def floor(self) -> float:
         """Events a second if reading and decoding cost nothing."""
@@ -186,6 +201,7 @@ async def run(arguments: argparse.Namespace) -> int:
         contestants = Contestants(url, pool)
         rates = await interleaved(
             {
+                REPLAY: contestants.replayed,
                 REBUILD: contestants.rebuilt,
                 "the live follower, catching up": contestants.ours,
                 "the rows alone (floor)": contestants.floor,
@@ -204,9 +220,10 @@ async def run(arguments: argparse.Namespace) -> int:
             [[name, await contestants.ours(name)] for name in READ_MODELS],
         )
         report.say(f"Folding alone takes {fold_alone():.2f} µs an event.")
-        report.goal("replay / the package's runner", rates.ratio(REBUILD, PACKAGE), limit=90)
-        seconds = EVENTS / rates.median(REBUILD)
-        report.goal(f"{EVENTS:,} events", seconds, limit=1.5, unit="s", at_most=True)
+        report.goal("replay / the package's runner", rates.ratio(REPLAY, PACKAGE), limit=90)
+        report.say(f"The whole rebuild / the runner: {rates.ratio(REBUILD, PACKAGE):.0f} times.")
+        seconds = EVENTS / rates.median(REPLAY)
+        report.goal(f"{EVENTS:,} events replayed", seconds, limit=1.1, unit="s", at_most=True)
     return report.finish("replay", write=arguments.report)
 
 

@@ -29,6 +29,7 @@ class AuditTrailProjection:
     """Every event, one row."""
 
     name: ClassVar[str] = "audit_trail_v1"
+    event_types: ClassVar[tuple[type[Event], ...] | None] = None
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """One statement."""

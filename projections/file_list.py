@@ -5,7 +5,7 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.media_file_events import FileDeleted, UploadCompleted
 from domain.tenant import TenantRemoved
 from projections.file_resource import (
@@ -53,6 +53,11 @@ class FileListProjection:
     """Uploaded files come, deleted ones go, and all of a removed tenant's at once."""
 
     name: ClassVar[str] = "file_list_v1"
+    event_types: ClassVar[tuple[type[Event], ...] | None] = (
+        UploadCompleted,
+        FileDeleted,
+        TenantRemoved,
+    )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """At most one statement each for tenants removed, files deleted and files uploaded."""

@@ -6,7 +6,7 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.media_file_events import (
     UploadCancelled,
     UploadCompleted,
@@ -50,6 +50,14 @@ class PendingUploadsProjection:
     """An upload is here from the request until it is completed or over."""
 
     name: ClassVar[str] = "pending_uploads_v1"
+    event_types: ClassVar[tuple[type[Event], ...] | None] = (
+        UploadRequested,
+        UploadCompleted,
+        UploadRejected,
+        UploadExpired,
+        UploadCancelled,
+        TenantRemoved,
+    )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """At most one statement each for tenants removed, uploads ended and uploads begun."""

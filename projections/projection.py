@@ -4,13 +4,13 @@ The same code keeps a model live (`workers/projector.py`) and builds it anew (`r
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
 import psycopg
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
 
 BATCH = 1000
 """Events per transaction: larger ones gain nothing, smaller ones cost a replay its speed."""
@@ -36,6 +36,15 @@ class EventReader(Protocol):
         """
         ...
 
+    async def read_only(
+        self, after: int, limit: int, types: Collection[type[Event]]
+    ) -> tuple[Sequence[Recorded], int, int]:
+        """Of the next events those of the types, with where all of them end and how many they are.
+
+        (…, after, 0) at the end of the log.
+        """
+        ...
+
     async def horizon(self) -> int:
         """The position below which the log is settled."""
         ...
@@ -56,6 +65,11 @@ class Projection(Protocol):
         """The read model and the follower, with its version: `file_list_v1`."""
         ...
 
+    @property
+    def event_types(self) -> Collection[type[Event]] | None:
+        """The events that change it, so that a rebuild leaves out the others; None for all."""
+        ...
+
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """The changes a batch amounts to, in the order they are to be made. Pure."""
         ...
@@ -71,14 +85,19 @@ class Follower:
         *,
         checkpoint: str | None = None,
         batch: int = BATCH,
+        types: Collection[type[Event]] | None = None,
     ) -> None:
-        """`checkpoint` is the projection's name unless the model is being rebuilt."""
+        """`checkpoint` is the projection's name unless the model is being rebuilt.
+
+        `types` leaves other events unread. The live followers read all, since they share it.
+        """
         self.projection = projection
         self.checkpoint = checkpoint or projection.name
         self.position = 0
         """Of the last event known to be applied, by this follower or another."""
         self._reader = reader
         self._batch = batch
+        self._types = types
         self._ahead: tuple[int, asyncio.Task[_Changes | None]] | None = None
 
     async def start(self, connection: psycopg.AsyncConnection) -> None:
@@ -132,10 +151,12 @@ class Follower:
         return changes
 
     async def _changes(self, after: int) -> "_Changes | None":
-        batch = await self._reader.read(after, self._batch)
-        if not batch:
-            return None
-        return _Changes(len(batch), batch[-1].position, self.projection.fold(batch))
+        if self._types is not None:
+            batch, last, events = await self._reader.read_only(after, self._batch, self._types)
+        else:
+            batch = await self._reader.read(after, self._batch)
+            last, events = batch[-1].position if batch else after, len(batch)
+        return _Changes(events, last, self.projection.fold(batch)) if events else None
 
     async def close(self) -> None:
         """Let go of what was read ahead."""

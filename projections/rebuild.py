@@ -43,7 +43,9 @@ async def rebuild(
     Raises RebuildRefused when another one is running or the tables cannot be had.
     """
     schema = f"rebuild_{projection.name}"
-    follower = Follower(projection, reader, checkpoint=schema, batch=REPLAY_BATCH)
+    follower = Follower(
+        projection, reader, checkpoint=schema, batch=REPLAY_BATCH, types=projection.event_types
+    )
     connection = await psycopg.AsyncConnection.connect(
         database_url, autocommit=True, application_name="media-rebuild"
     )

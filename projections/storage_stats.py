@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.media_file_events import (
     FileDeleted,
     UploadCancelled,
@@ -49,6 +49,15 @@ class StorageStatsProjection:
     """Adds up what comes and goes; the checkpoint keeps anything from being counted twice."""
 
     name: ClassVar[str] = "storage_stats_v1"
+    event_types: ClassVar[tuple[type[Event], ...] | None] = (
+        UploadRequested,
+        UploadCompleted,
+        UploadRejected,
+        UploadExpired,
+        UploadCancelled,
+        FileDeleted,
+        TenantRemoved,
+    )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """One statement per table, with the sums of the whole batch."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.media_file_events import (
     FileDeleted,
     ObjectsPurged,
@@ -95,6 +95,19 @@ class UnfinishedWorkProjection:
     """Work comes with the fact that calls for it and goes with the fact that it is done."""
 
     name: ClassVar[str] = "unfinished_work_v1"
+    event_types: ClassVar[tuple[type[Event], ...] | None] = (
+        VerificationDeferred,
+        UploadCompleted,
+        UploadRejected,
+        UploadExpired,
+        UploadCancelled,
+        FileDeleted,
+        ObjectsPurged,
+        PurgeFailed,
+        PurgeRetried,
+        TenantRemoved,
+        TenantFilesRemoved,
+    )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """At most one statement each for work done, due, and failed or retried."""

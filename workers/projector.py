@@ -5,7 +5,7 @@ Several may run: for each read model one works at a time, the others stand by.
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from adapters.event_reader import PostgresEventReader
 from adapters.postgres import open_pool
@@ -13,7 +13,7 @@ from adapters.redis_hints import PositionHints
 from adapters.settings import Settings
 from adapters.telemetry import get_logger
 from domain.errors import DatabaseUnavailable
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from projections.projection import EventReader, Follower
 from projections.read_models import READ_MODELS
 from projections.reading import Pool, connection
@@ -61,6 +61,12 @@ class SharedReader:
             reading.add_done_callback(lambda _: self._reading.pop(wanted, None))
         # One follower's end must not end the others' reading.
         return await asyncio.shield(reading)
+
+    async def read_only(
+        self, after: int, limit: int, types: Collection[type[Event]]
+    ) -> tuple[Sequence[Recorded], int, int]:
+        """Of the next events those of the types; nobody else waits for the same."""
+        return await self._reader.read_only(after, limit, types)
 
     async def horizon(self) -> int:
         """The position below which the log is settled."""

@@ -21,6 +21,7 @@ class Dying:
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
         self.name = projection.name
+        self.event_types = projection.event_types
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         return [
@@ -38,6 +39,8 @@ async def test_each_event_twice_leaves_the_same_rows(log: Log, seed: int) -> Non
     class Repeating:
         async def read(self, after: int, limit: int) -> Sequence[Recorded]:
             return await log.reader.read(0, limit) if after == 0 else []
+
+        read_only = log.reader.read_only
 
         async def horizon(self) -> int:
             return await log.reader.horizon()
