@@ -1,5 +1,6 @@
 """Verification: what stands between the bytes a browser stored and the bytes anyone is served."""
 
+import asyncio
 import hashlib
 
 from application.ports import (
@@ -68,7 +69,8 @@ class Verification:
             )
             return file.file_size
         try:
-            drawing = self._inspector.sanitise_svg(body)
+            # Seconds for a large drawing, in which the process must answer others.
+            drawing = await asyncio.to_thread(self._inspector.sanitise_svg, body)
         except ValueError as error:
             raise Mismatch("svg", f"The drawing is not usable: {error}") from error
         await self._objects.write(bucket, file.key, drawing, headers=headers)
