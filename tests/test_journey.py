@@ -209,8 +209,11 @@ def look_at_what_is_left(person: Person, completed: dict[str, str], kept: set[st
 
 
 def test_the_log_tells_the_story(up: Up, capfd: pytest.CaptureFixture[str]) -> None:
-    assert log(home=up.home, tenant="ls_journey") in {0, None}
+    with Person(up.run, "ls_story") as person:
+        take_through_its_life(person, "image/jpeg")
+    assert log(home=up.home, tenant="ls_story") in {0, None}
     assert projections(home=up.home) in {0, None}
     told = capfd.readouterr().out
-    assert "upload_completed" in told
+    for fact in ("upload_requested", "upload_completed", "file_deleted"):
+        assert fact in told
     assert "file_list_v1" in told
