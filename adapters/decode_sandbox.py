@@ -296,7 +296,8 @@ async def _converse(
     loop = asyncio.get_running_loop()
     question = Question(mime_type=mime_type, size=len(body), limits=limits)
     await loop.sock_sendall(child, frame(question))
-    await loop.sock_sendall(child, body)
+    if body:  # the child of an empty file may have answered and gone
+        await loop.sock_sendall(child, body)
     answer = await _receive_frame(child, drawing_limit(len(body)) + ANSWER_OVERHEAD_BYTES)
     try:
         return msgspec.msgpack.decode(answer, type=Verdict)
