@@ -67,7 +67,9 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                 owner_bypass=settings.owner_bypass,
             ),
             deletion=Deletion(media, objects, owner_bypass=settings.owner_bypass),
-            upkeep=Upkeep(media, objects, pending_lifetime=settings.pending_lifetime),
+            upkeep=Upkeep(
+                media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now
+            ),
             clock=utc_now,
             identities=identities,
         )

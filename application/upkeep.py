@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from application.context import SystemContext
 from application.media import Decided, Media
-from application.ports import ObjectStore, WorkList
+from application.ports import Clock, ObjectStore, WorkList
 from domain.access import Access
 from domain.errors import MediaNotFound
 from domain.event import Event
@@ -34,10 +34,12 @@ class Upkeep:
         objects: ObjectStore,
         *,
         pending_lifetime: timedelta,
+        clock: Clock,
     ) -> None:
         self._media = media
         self._objects = objects
         self._pending_lifetime = pending_lifetime
+        self._clock = clock
 
     async def sweep_uploads(self, work: WorkList, context: SystemContext) -> int:
         """Expire overdue uploads and empty incoming of leftovers; how many expired."""
@@ -85,9 +87,10 @@ class Upkeep:
         if not await work.caught_up(current.position):
             raise NotCaughtUp(tenant_id)
         owner = str(tenant(tenant_id))
+        # Now, not when the job began: `settles_at` counts from it, and this may take long.
         async for ids in _chunks(work.files_of(owner), CHUNK):
             await self._decide_all(
-                ids, context, lambda file: file.delete(at=context.at, reason="tenant_removed")
+                ids, context, lambda file: file.delete(at=self._clock(), reason="tenant_removed")
             )
         events = current.record_files_removed()
         await self._media.append(

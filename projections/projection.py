@@ -19,9 +19,9 @@ FIRST_WAIT_SECONDS = 0.002
 LONGEST_WAIT_SECONDS = 0.05
 
 
-# What a crash of the server takes back it takes back with the checkpoint: no wait for the disk.
+# Durable at once: a follower believes its own position, so a crash must not take it back.
 _TAKE_CHECKPOINT = """
-SELECT position, set_config('synchronous_commit', 'off', true) FROM checkpoints
+SELECT position FROM checkpoints
 WHERE follower = %s FOR UPDATE SKIP LOCKED
 """
 
