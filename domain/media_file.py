@@ -213,8 +213,9 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                 return [UploadCancelled(key=self.key, reason=reason, settles_at=settles_at)]
             case Status.UPLOADED:
                 # A second, slower complete may still be copying, but only one that began before
-                # the first was recorded.
-                last_write = (self.completed_at or at) + VERIFICATION_TIME_LIMIT
+                # the first was recorded: which is up to one limit after `completed_at`, the time
+                # at which the first began, and the second then has a limit of its own.
+                last_write = (self.completed_at or at) + 2 * VERIFICATION_TIME_LIMIT
                 return [
                     FileDeleted(
                         file_name=self.file_name,

@@ -107,7 +107,16 @@ def test_deleting_a_pending_upload_cancels_it():
 def test_a_file_deleted_right_after_its_upload_settles_when_no_other_complete_can_be_running():
     at = after(seconds=20)
     Given(REQUESTED, COMPLETED).when(lambda file: file.delete(at=at)).then(
-        deleted(settles_at=after(seconds=61))
+        deleted(settles_at=after(seconds=121))
+    )
+
+
+def test_a_file_settles_only_when_a_complete_begun_just_before_the_first_was_recorded_has_ended():
+    # The event bears the time at which its request began; it may have been recorded a minute on,
+    # and a second request have begun in that moment.
+    at = after(seconds=90)
+    Given(REQUESTED, COMPLETED).when(lambda file: file.delete(at=at)).then(
+        deleted(settles_at=after(seconds=121))
     )
 
 
