@@ -1,7 +1,7 @@
 """Whether a caller may change a loaded file (`assertMediaAccess`, spec 6.3), for every command."""
 
 from application.context import Context
-from application.media import Histories
+from application.media import Histories, Media
 from domain.access import Access, OwnerBypass
 from domain.errors import MediaNotFound, OwnershipDenied, TenantRemoved
 from domain.media_file import MediaFile
@@ -17,7 +17,16 @@ def tenant_streams(context: Context) -> tuple[str, ...]:
 
 def check_tenant_open(histories: Histories, context: Context) -> None:
     """Raise TenantRemoved when the request's workspace takes no more commands."""
-    tenant_id = context.caller.tenant_id
+    _check_open(histories, context.caller.tenant_id)
+
+
+async def check_still_open(media: Media, tenant_id: str | None) -> None:
+    """Ask the log, and raise TenantRemoved when it says that the workspace was removed."""
+    if tenant_id is not None:
+        _check_open(await media.load(stream_of(tenant_id)), tenant_id)
+
+
+def _check_open(histories: Histories, tenant_id: str | None) -> None:
     if tenant_id is not None and histories.tenant(tenant_id).removed_at is not None:
         raise TenantRemoved("This workspace was removed.")
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from application.access import access_of, admit, tenant_streams
+from application.access import access_of, admit, check_still_open, tenant_streams
 from application.context import Context, SystemContext
 from application.media import Decided, Media, claim_for, same_request
 from application.ports import (
@@ -26,6 +26,7 @@ from domain.access import Access, OwnerBypass
 from domain.errors import (
     InvalidField,
     MediaNotFound,
+    TenantRemoved,
     UploadExpired,
     UploadIncomplete,
     UploadMismatch,
@@ -35,7 +36,7 @@ from domain.media_file import UPLOAD_URL_LIFETIME, VERIFICATION_TIME_LIMIT, Medi
 from domain.media_file_events import UploadRequested
 from domain.media_type import UploadRules
 from domain.object_key import media_id, object_key
-from domain.owner import Owner, user
+from domain.owner import Owner, parse, user
 
 COMPLETE_WAIT = timedelta(seconds=10)
 """How long a request waits for the verification before a worker takes over (api.md)."""
@@ -181,16 +182,20 @@ class Uploads:
         return await self._media.repeatedly(attempt)
 
     async def verify_upload(self, media_id: str, context: SystemContext) -> None:
-        """Finish a deferred verification. Quietly nothing when the file has moved on."""
+        """Finish a deferred verification.
+
+        Quietly nothing when the file has moved on or its workspace was removed.
+        """
         limit = VERIFICATION_TIME_LIMIT - COMPLETE_WAIT
         deadline = asyncio.get_running_loop().time() + limit.total_seconds()
 
         async def attempt() -> None:
             file = (await self._media.load(media_id)).file(media_id)
             if file is not None and file.status is Status.PENDING:
+                await check_still_open(self._media, parse(file.owner).tenant_id)
                 await self._complete(file, Access.SYSTEM, context, deadline, None)
 
-        with contextlib.suppress(UploadMismatch, UploadExpired, UploadIncomplete):
+        with contextlib.suppress(UploadMismatch, UploadExpired, UploadIncomplete, TenantRemoved):
             await self._media.repeatedly(attempt)
 
     async def upload_status(self, media_id: str, context: Context) -> MediaFile:
@@ -233,17 +238,20 @@ class Uploads:
             completed = file.complete(served_bytes=served_bytes)
             return await self._record(file, access, context, completed, claim)
         except StreamChanged:
+            current = (await self._media.load(file.id)).file(file.id)
+            if current is not None and current.ended:
+                await self._withdraw(file)
+            raise
+        except TenantRemoved:
             await self._withdraw(file)
             raise
 
     async def _withdraw(self, file: MediaFile) -> None:
-        """Remove our copy at once when the file was ended while we made it.
+        """Remove our copy at once: the file, or its workspace, was ended while we made it.
 
         If this is missed, the final pass of the purge does it (`settles_at`).
         """
-        current = (await self._media.load(file.id)).file(file.id)
-        if current is not None and current.ended:
-            await self._objects.delete(bucket_of(file), [file.key])
+        await self._objects.delete(bucket_of(file), [file.key])
 
     async def _record(
         self,

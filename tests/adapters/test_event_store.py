@@ -13,7 +13,7 @@ from adapters.postgres_event_store import PostgresEventStore, append_statement
 from application.context import Idempotency
 from application.ports import KeptOutcome, KeyClaim, KeyTaken, StreamChanged
 from domain.errors import DatabaseUnavailable, TenantRemoved
-from domain.media_file_events import UploadExpired
+from domain.media_file_events import UploadCancelled, UploadExpired
 from domain.tenant import TenantRemoved as TenantWasRemoved
 from tests.kit.log import ALPHA, BETA, at_positions, event_store, new_stream, recorded
 from tests.kit.scenario import COMPLETED, KEY, START
@@ -194,8 +194,11 @@ async def test_a_removed_tenant_takes_no_more_commands(
     with pytest.raises(TenantRemoved):
         await store.append([recorded(owner=REMOVED)], claim=claim(owner=REMOVED))
     await store.append([recorded()])
+    with pytest.raises(TenantRemoved):
+        await worker_store.append([recorded(COMPLETED, stream=stream, version=2, owner=REMOVED)])
     # What follows from the removal is still recorded.
-    await worker_store.append([recorded(COMPLETED, stream=stream, version=2, owner=REMOVED)])
+    ending = UploadCancelled(key=KEY, reason="tenant_removed", settles_at=START)
+    await worker_store.append([recorded(ending, stream=stream, version=2, owner=REMOVED)])
 
 
 async def test_a_tenant_is_removed_once(worker_store: PostgresEventStore) -> None:

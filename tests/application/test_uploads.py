@@ -24,7 +24,7 @@ from domain.errors import (
     UploadMismatch,
 )
 from domain.media_file import MediaFile, Status
-from tests.kit.faults import FaultyObjectStore
+from tests.kit.faults import FaultyObjectStore, uploads_over
 from tests.kit.library import PNG, Library
 
 A_PNG = RequestUpload(
@@ -250,3 +250,34 @@ async def test_a_removed_workspace_takes_no_more_uploads(library: Library, jobs:
         await library.runtime.uploads.request_upload(A_PNG, library.context("ls_gone"))
     with pytest.raises(TenantRemoved):
         await library.runtime.uploads.complete_upload(complete(pending), library.context("ls_gone"))
+
+
+async def test_a_worker_finishes_no_verification_in_a_removed_workspace(
+    library: Library, jobs: Runtime
+) -> None:
+    pending = await library.stored(tenant="ls_gone_too", at=utc_now())
+    await jobs.upkeep.remove_tenant("ls_gone_too", library.system())
+    await jobs.uploads.verify_upload(pending.id, library.system())
+    assert await library.events(pending.id) == ["upload_requested"]
+    assert await library.places(pending) == {"incoming"}
+
+
+@pytest.mark.parametrize("by", ["worker", "request"])
+async def test_a_workspace_removed_while_a_file_is_verified_gets_neither_event_nor_bytes(
+    library: Library, jobs: Runtime, objects: FaultyObjectStore, by: str
+) -> None:
+    tenant = f"ls_gone_{by}"
+    pending = await library.stored(tenant=tenant, at=utc_now())
+    uploads = uploads_over(objects, jobs if by == "worker" else library.runtime)
+
+    async def remove() -> None:
+        await jobs.upkeep.remove_tenant(tenant, library.system())
+
+    objects.before_copy = remove
+    if by == "worker":
+        await uploads.verify_upload(pending.id, library.system())
+    else:
+        with pytest.raises(TenantRemoved):
+            await uploads.complete_upload(complete(pending), library.context(tenant))
+    assert await library.events(pending.id) == ["upload_requested"]
+    assert "public" not in await library.places(pending)

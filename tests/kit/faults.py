@@ -3,7 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from adapters.content_inspector import MagicContentInspector
+from adapters.runtime import Runtime
 from application.ports import Bucket, ObjectChanged, ObjectHeaders, ObjectStore, StoredObject
+from application.uploads import Uploads
+from application.verification import Verification
 from domain.errors import ObjectStoreUnavailable
 
 
@@ -42,3 +46,16 @@ class FaultyObjectStore:
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         self._check()
         await self._real.delete(bucket, keys)
+
+
+def uploads_over(objects: FaultyObjectStore, runtime: Runtime) -> Uploads:
+    """The upload commands of this runtime over this object store."""
+    return Uploads(
+        runtime.media,
+        objects,
+        Verification(objects, MagicContentInspector()),
+        runtime.identities,
+        rules=runtime.settings.upload_rules,
+        pending_lifetime=runtime.settings.pending_lifetime,
+        owner_bypass=runtime.settings.owner_bypass,
+    )
