@@ -17,6 +17,8 @@ from domain.event import Recorded
 
 KEY_LIFETIME = timedelta(hours=24)
 """How long an Idempotency-Key keeps its outcome (spec/api.md)."""
+KEY_ATTEMPTS = 3
+"""Tries to replace an outworn key; one is enough unless others replace it too."""
 MAX_EVENTS = 65_536
 """Ordinals of one transaction; the next position belongs to the next transaction."""
 TENANT_REMOVED = "MS001"
@@ -99,24 +101,22 @@ class PostgresEventStore:
         written.
         """
         statement, parameters = append_statement(events, claim)
-        try:
-            return await self._execute(statement, parameters)
-        except errors.UniqueViolation as error:
-            if claim is None or error.diag.constraint_name != "idempotency_keys_once":
+        for _ in range(KEY_ATTEMPTS):
+            try:
+                return await self._execute(statement, parameters)
+            except errors.UniqueViolation as error:
+                if claim is None or error.diag.constraint_name != "idempotency_keys_once":
+                    raise _refusal(error) from error
+            except psycopg.Error as error:
                 raise _refusal(error) from error
-        except psycopg.Error as error:
-            raise _refusal(error) from error
-        kept = await self.kept_outcome(
-            owner=claim.owner, user_id=claim.user_id, idempotency=claim.idempotency, at=claim.at
-        )
-        if kept is not None:
-            raise KeyTaken(kept)
-        await self._forget(claim)
-        # Whoever else replaces the same outworn key at this moment is told by the caller's repeat.
-        try:
-            return await self._execute(statement, parameters)
-        except psycopg.Error as error:
-            raise _refusal(error) from error
+            kept = await self.kept_outcome(
+                owner=claim.owner, user_id=claim.user_id, idempotency=claim.idempotency, at=claim.at
+            )
+            if kept is not None:
+                raise KeyTaken(kept)
+            # Outworn. Who else replaces it at this moment is met again at the next attempt.
+            await self._forget(claim)
+        raise StreamChanged
 
     async def append_removal(self, event: Recorded) -> int:
         """Append TenantRemoved and close the tenant, as media_worker.
