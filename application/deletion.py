@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from application.access import access_of, admit, check_tenant_open, tenant_streams
+from application.access import access_of, admit, check_still_open, check_tenant_open, tenant_streams
 from application.context import Context, SystemContext
 from application.media import Decided, Histories, Media, claim_for, same_request
 from application.ports import BUCKETS, KeyTaken, ObjectStore
@@ -112,13 +112,13 @@ class Deletion:
     async def _once(self, context: Context, attempt: Callable[[], Awaitable[Written]]) -> Written:
         """The answer of the first time, when the Idempotency-Key was used before."""
         kept = await self._media.kept_outcome(context)
-        if kept is not None:
-            return Written(kept.outcome, kept.position)
-        try:
-            return await self._media.repeatedly(attempt)
-        except KeyTaken as taken:
-            kept = same_request(taken.kept, context)
-            return Written(kept.outcome, kept.position)
+        if kept is None:
+            try:
+                return await self._media.repeatedly(attempt)
+            except KeyTaken as taken:
+                kept = same_request(taken.kept, context)
+        await check_still_open(self._media, context.caller.tenant_id)
+        return Written(kept.outcome, kept.position)
 
     async def purge_objects(self, media_id: str, context: SystemContext) -> None:
         """Remove the bytes of an ended file; record it once nothing can write them any more."""

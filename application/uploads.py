@@ -31,7 +31,7 @@ from domain.errors import (
     UploadIncomplete,
     UploadMismatch,
 )
-from domain.event import Event
+from domain.event import Event, Recorded
 from domain.media_file import UPLOAD_URL_LIFETIME, VERIFICATION_TIME_LIMIT, MediaFile, Status
 from domain.media_file_events import UploadRequested
 from domain.media_type import UploadRules
@@ -102,6 +102,9 @@ class Uploads:
     async def request_upload(self, command: RequestUpload, context: Context) -> PresignedUpload:
         """Record the upload and sign its URL."""
         owner = _owner_of(command.scope, context)
+        if owner != context.owner:
+            # The log refuses what a removed workspace would own, not what is its member's.
+            await check_still_open(self._media, context.caller.tenant_id)
         name = checked_file_name(command.file_name)
         if command.file_size < 1:
             raise InvalidField("fileSize", "at least 1 byte")
@@ -130,9 +133,14 @@ class Uploads:
         access = Access.WORKSPACE if owner.tenant_id else Access.UPLOADER
         decided = Decided(new_id, str(owner), 0, access, [requested])
         claim = claim_for(context, {"mediaId": new_id})
+
+        async def attempt() -> list[Recorded]:
+            return await self._media.append([decided], context, claim=claim)
+
         try:
-            recorded = await self._media.append([decided], context, claim=claim)
+            recorded = await self._media.repeatedly(attempt)
         except KeyTaken as taken:
+            await check_still_open(self._media, context.caller.tenant_id)
             outcome = msgspec.json.decode(same_request(taken.kept, context).outcome)
             return await self._presigned_before(outcome["mediaId"], context)
         file = MediaFile.evolve(None, recorded[-1])

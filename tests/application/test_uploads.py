@@ -7,8 +7,8 @@ import pytest
 
 from adapters.runtime import Runtime
 from adapters.system import utc_now
-from application.context import Idempotency
-from application.deletion import Deletion
+from application.context import Context, Idempotency
+from application.deletion import BulkDelete, Deletion
 from application.uploads import CompleteUpload, RequestUpload, Uploads, VerificationPending
 from domain.errors import (
     FileTooLarge,
@@ -117,6 +117,18 @@ async def test_twenty_equal_requests_at_once_make_one_file(library: Library) -> 
         *(uploads.request_upload(A_PNG, library.context(at=at, idempotency=key)) for _ in range(20))
     )
     assert len({(answer.file.id, answer.request.url) for answer in answers}) == 1
+
+
+async def test_twenty_equal_requests_under_an_outworn_key_make_one_file(library: Library) -> None:
+    uploads, at = library.runtime.uploads, utc_now()
+    key = Idempotency("key-3", "POST /upload/presign", "fingerprint")
+    yesterday = library.context(at=at - timedelta(hours=25), idempotency=key)
+    outworn = await uploads.request_upload(A_PNG, yesterday)
+    answers = await asyncio.gather(
+        *(uploads.request_upload(A_PNG, library.context(at=at, idempotency=key)) for _ in range(20))
+    )
+    assert len({(answer.file.id, answer.request.url) for answer in answers}) == 1
+    assert answers[0].file.id != outworn.file.id
 
 
 async def test_fifty_completes_at_once_record_one_event_and_get_equal_answers(
@@ -250,6 +262,33 @@ async def test_a_removed_workspace_takes_no_more_uploads(library: Library, jobs:
         await library.runtime.uploads.request_upload(A_PNG, library.context("ls_gone"))
     with pytest.raises(TenantRemoved):
         await library.runtime.uploads.complete_upload(complete(pending), library.context("ls_gone"))
+    personal = changed(scope="user")
+    with pytest.raises(TenantRemoved):
+        await library.runtime.uploads.request_upload(personal, library.context("ls_gone"))
+
+
+async def test_a_removed_workspace_gets_no_answer_that_was_kept_for_it(
+    library: Library, jobs: Runtime
+) -> None:
+    uploads, deletion, tenant = library.runtime.uploads, library.runtime.deletion, "ls_kept"
+
+    def context(key: str) -> Context:
+        return library.context(tenant, idempotency=Idempotency(key, "route", "fingerprint"))
+
+    file = await library.uploaded(tenant=tenant)
+    await uploads.request_upload(A_PNG, context("presign"))
+    await uploads.complete_upload(complete(file), context("complete"))
+    await deletion.bulk_delete(BulkDelete(ids=[]), context("bulk"))
+    await deletion.delete_file(file.id, context("delete"))
+    await jobs.upkeep.remove_tenant(tenant, library.system())
+    for repeat in (
+        uploads.request_upload(A_PNG, context("presign")),
+        uploads.complete_upload(complete(file), context("complete")),
+        deletion.bulk_delete(BulkDelete(ids=[]), context("bulk")),
+        deletion.delete_file(file.id, context("delete")),
+    ):
+        with pytest.raises(TenantRemoved):
+            await repeat
 
 
 async def test_a_worker_finishes_no_verification_in_a_removed_workspace(
