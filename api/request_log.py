@@ -69,9 +69,9 @@ class RequestLog:
             self._record(scope, line, status, seconds)
 
     def _request_id(self, scope: Scope) -> str:
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-                return value.decode("ascii")
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        if len(given) == 1 and REQUEST_ID.fullmatch(given[0]):
+            return given[0].decode("ascii")
         return f"req_{self._identities.nanoid()}"
 
     def _record(self, scope: Scope, line: dict[str, Any], status: int, seconds: float) -> None:

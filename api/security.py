@@ -61,8 +61,8 @@ def _user_id(headers: Headers) -> str:
 
 
 def _permissions(headers: Headers) -> frozenset[str]:
-    given = b",".join(value for name, value in headers if name == b"x-user-permissions")
-    return frozenset(_SEPARATORS.split(given.decode("latin-1")))
+    # Twice is refused, not added up: one of the two may be the caller's own.
+    return frozenset(_SEPARATORS.split(header(headers, b"x-user-permissions") or ""))
 
 
 def caller_of(request: MediaRequest) -> Caller:

@@ -78,6 +78,15 @@ async def test_two_gateway_keys_or_two_users_are_nobody(client: ApiClient) -> No
     refused(await client.http.get("/files", headers=twice), 400, "INVALID_FIELD", "x-tenant-id")
 
 
+async def test_permissions_that_come_twice_are_refused_and_not_added_up(
+    client: ApiClient,
+) -> None:
+    by = client.but(permissions="media:files.write")
+    twice = [*by.headers.items(), ("x-user-permissions", "media:files.read")]
+    answer = await client.http.get("/files", headers=twice)
+    refused(answer, 400, "INVALID_FIELD", "x-user-permissions")
+
+
 @pytest.mark.parametrize("tenant", ["users", "", "a/b", "a" * 65, "..", "ls abc", "lsé"])
 async def test_a_tenant_id_that_could_leave_its_namespace_is_refused(
     client: ApiClient, tenant: str
@@ -125,6 +134,9 @@ async def test_the_request_id_is_echoed_or_made(client: ApiClient) -> None:
     for wrong in ("", "a b", "x" * 129):
         made = await client.send("GET", "/files", headers={"x-request-id": wrong})
         assert made.headers["x-request-id"].startswith("req_")
+    twice = [*client.headers.items(), ("x-request-id", "req-7"), ("x-request-id", "req-8")]
+    made = await client.http.get("/files", headers=twice)
+    assert made.headers["x-request-id"].startswith("req_")
 
 
 async def test_every_answer_forbids_caching_and_sniffing(client: ApiClient) -> None:
