@@ -31,6 +31,8 @@ BULK_DELETE = Body(BulkDelete)
 MAX_BULK = 100
 MAX_LIMIT = 100
 MAX_SEARCH_LENGTH = 255
+MAX_SERVICES = 50
+"""Values of `service` in one query; each costs the index a search of its own."""
 DOWNLOAD_SECONDS = 300
 """Life of a signed download: long enough to begin one, too short to be shared."""
 
@@ -118,6 +120,8 @@ def _file_query(parameters: dict[str, str]) -> FileQuery:
 def _services(text: str) -> tuple[str, ...]:
     """Any service code: files outlive the configuration."""
     codes = tuple(text.split(","))
+    if len(codes) > MAX_SERVICES:
+        raise InvalidField("service", f"at most {MAX_SERVICES} by comma")
     if not all(code.replace("-", "").isalnum() and code.isascii() for code in codes):
         raise InvalidField("service", "a service code, or several by comma")
     return codes

@@ -8,7 +8,7 @@ import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from api.errors import Envelope
-from api.files import CATEGORIES, MAX_LIMIT, SORTS, FileList, History
+from api.files import CATEGORIES, MAX_LIMIT, MAX_SERVICES, SORTS, FileList, History
 from api.routes import OPEN
 from api.uploads import Presigned, UploadStatus, Verifying
 from application.deletion import BulkDelete, BulkDeleted, Deleted
@@ -47,7 +47,7 @@ DESCRIBED: Mapping[str, Described] = {
         query={
             "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 20},
             "cursor": TEXT,
-            "service": TEXT,
+            "service": {"type": "string", "description": f"at most {MAX_SERVICES}; by comma"},
             "type": {"type": "string", "description": f"{', '.join(CATEGORIES)}; by comma"},
             "mime": TEXT,
             "search": {"type": "string", "maxLength": 255},

@@ -92,6 +92,13 @@ async def test_filters_and_search(
     assert set(await client.names(**filters)) == names
 
 
+async def test_a_list_of_services_has_an_end(client: ApiClient) -> None:
+    many = ",".join(f"service-{number}" for number in range(50))
+    assert await client.listed(service=many) == []
+    answer = await client.get("/files", service=f"{many},store")
+    refused(answer, 400, "INVALID_FIELD", "service")
+
+
 async def test_what_is_pending_or_deleted_is_not_listed(client: ApiClient) -> None:
     await client.presign()
     file = await client.upload()
