@@ -11,6 +11,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.postgres_connection import (
+    LIVENESS,
+    RECONNECT_SECONDS,
+    SILENCE_GRACE_SECONDS,
+    BoundedConnection,
+    LivePool,
+    bounded,
+)
 from domain.errors import DatabaseUnavailable
 
 Role = Literal["media_api", "media_worker"]
@@ -34,16 +42,20 @@ async def open_pool(
     """A pool of at most `size` autocommit connections that act as `role`; the caller closes it.
 
     Does not wait for the server: a process starts, and answers DB_ERROR, while Postgres is away.
-    `transaction_seconds` bounds every transaction, single statements included.
+    `transaction_seconds` bounds every transaction, single statements included: the server ends
+    it, and a server that is silent for longer is given up.
     """
-    pool: Pool = AsyncConnectionPool(
+    pool: Pool = LivePool(
         url,
         kwargs={
             "autocommit": True,
             "application_name": application_name,
             "options": startup_options(url, role=role, transaction_seconds=transaction_seconds),
-            "connect_timeout": 5,
+            **LIVENESS,
         },
+        connection_class=BoundedConnection,
+        configure=bounded(transaction_seconds + SILENCE_GRACE_SECONDS),
+        reconnect_timeout=RECONNECT_SECONDS,
         min_size=min(size, 2),
         max_size=size,
         timeout=POOL_TIMEOUT_SECONDS,
@@ -61,6 +73,8 @@ def startup_options(url: str, *, role: Role, transaction_seconds: int = TRANSACT
         "timezone": "UTC",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
         "transaction_timeout": f"{transaction_seconds}s",
+        # Whatever the server's default: what was answered must not be lost, nor a position go back.
+        "synchronous_commit": "on",
     }
     given = str(conninfo_to_dict(url).get("options") or "")
     return " ".join([given, *(f"-c {name}={value}" for name, value in own.items())]).strip()

@@ -8,11 +8,14 @@ from datetime import datetime
 
 import psycopg
 
-from adapters.postgres import database_errors, startup_options
+from adapters.postgres import TRANSACTION_SECONDS, database_errors, startup_options
+from adapters.postgres_connection import LIVENESS, SILENCE_GRACE_SECONDS, BoundedConnection
 from domain.errors import DatabaseUnavailable
 
 STAND_BY_SECONDS = 1.0
 """How often one that stands by tries to take over."""
+SILENCE_SECONDS = TRANSACTION_SECONDS + SILENCE_GRACE_SECONDS
+"""When a server that says nothing is given up."""
 DELETE_AT_ONCE = 5_000
 
 
@@ -36,13 +39,14 @@ class Leader:
         return row is not None and bool(row[0])
 
     async def _connect(self) -> psycopg.AsyncConnection:
-        connection = await psycopg.AsyncConnection.connect(
+        connection = await BoundedConnection.connect(
             self._url,
             autocommit=True,
             application_name=f"media-{self._name}",
             options=startup_options(self._url, role="media_worker"),
-            connect_timeout=5,
+            **LIVENESS,
         )
+        connection.silence_seconds = SILENCE_SECONDS
         # A leader whose machine vanished must lose the lock in seconds, not in two hours.
         await connection.execute(
             "SELECT set_config('tcp_keepalives_idle', '10', false),"

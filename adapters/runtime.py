@@ -19,6 +19,10 @@ from application.upkeep import Upkeep
 from application.uploads import Uploads
 from application.verification import Verification
 
+TRANSACTION_SECONDS = 8
+"""With the wait for a connection (5 s) and the grace for the answer (2 s) a request ends within
+15 s whatever the database does; and no append lands later than `settles_at` reckons with."""
+
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """What a process that takes commands is made of."""
@@ -43,6 +47,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             role=role,
             size=settings.database_pool_size,
             application_name=f"media-{process}",
+            transaction_seconds=TRANSACTION_SECONDS,
         )
         stack.push_async_callback(pool.close)
         announcer = PositionAnnouncer(

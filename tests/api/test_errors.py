@@ -1,12 +1,16 @@
 """Every refusal has its status; our own trouble is told without its inside."""
 
+import asyncio
+
 import msgspec
+import pytest
 
 from adapters.runtime import Runtime, open_api_runtime
 from adapters.settings import Settings
 from api import app, errors
 from domain.errors import MediaError
 from tests.kit.http import ApiClient, asked, refused, serving
+from tests.workers.processes import Gate
 
 
 def leaves(kind: type[MediaError]) -> set[type[MediaError]]:
@@ -48,6 +52,29 @@ async def test_without_a_database_every_route_answers_db_error_and_presign_gives
         answer = await client.send("POST", "/files/bulk-delete", json=ids)
         refused(answer, 500, "DB_ERROR")
         await client.http.aclose()
+
+
+async def test_a_database_whose_packets_vanish_holds_no_request_for_long(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.runtime.TRANSACTION_SECONDS", 1)
+    async with Gate(settings.database_url) as gate:
+        gate.open()
+        by_way_of = msgspec.structs.replace(settings, database_url=gate.url)
+        async with open_api_runtime(by_way_of) as runtime:
+            client = client_of(runtime)
+            assert (await client.get("/files")).status_code == 200
+            gate.freeze()
+            async with asyncio.timeout(15):
+                answers = await asyncio.gather(
+                    *(client.get("/files") for _ in range(20)),
+                    client.send("POST", "/upload/presign", json=asked()),
+                )
+            for answer in answers:
+                refused(answer, 500, "DB_ERROR")
+            gate.thaw()
+            assert (await client.get("/files")).status_code == 200
+            await client.http.aclose()
 
 
 async def test_a_crash_is_an_internal_error_that_says_nothing(runtime: Runtime) -> None:

@@ -116,6 +116,8 @@ class Gate:
         self._target = self._url.hostname, self._url.port
         self._opened = asyncio.Event()
         self._cut = False
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.knocked = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,6 +139,14 @@ class Gate:
         self._cut = True
         for task in list(self._tasks):
             task.cancel()
+
+    def freeze(self) -> None:
+        """Keep every connection, take new ones, and pass nothing on: as packets that vanish."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Pass on what was held back, and what comes."""
+        self._flows.set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -161,7 +171,7 @@ class Gate:
                 return
             inner_reader, inner_writer = await asyncio.open_connection(*self._target)
             writers.append(inner_writer)
-            await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+            await asyncio.gather(self._pump(reader, inner_writer), self._pump(inner_reader, writer))
         except (OSError, asyncio.CancelledError):
             pass
         finally:
@@ -172,9 +182,9 @@ class Gate:
                     await one.wait_closed()
             self._tasks.discard(task)
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            await self._flows.wait()
+            writer.write(data)
+            await writer.drain()
+        writer.close()

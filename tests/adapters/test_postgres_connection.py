@@ -1,0 +1,109 @@
+"""What becomes of connections when the server, or the way to it, goes away."""
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from adapters.postgres import connection, open_pool
+from adapters.postgres_event_store import PostgresEventStore
+from adapters.postgres_leader import Leader
+from adapters.postgres_migrations import migrate
+from domain.errors import DatabaseUnavailable
+from tests.kit.log import new_stream, recorded
+from tests.kit.servers import embedded_postgres, supervised, temporary_folder
+from tests.workers.processes import Gate
+
+SIZE = 6
+
+
+async def test_a_server_whose_packets_vanish_is_given_up_in_bounded_time(database_url: str) -> None:
+    async with Gate(database_url) as gate:
+        gate.open()
+        async with await open_pool(
+            gate.url, role="media_api", size=2, transaction_seconds=1
+        ) as pool:
+            store = PostgresEventStore(pool)
+            await store.load([new_stream()])
+            gate.freeze()
+            async with asyncio.timeout(15):
+                with pytest.raises(DatabaseUnavailable):
+                    await store.load([new_stream()])
+                with pytest.raises(DatabaseUnavailable):
+                    await store.append([recorded()])
+            gate.thaw()
+            await store.append([recorded()])
+
+
+async def test_a_leader_does_not_wait_for_a_vanished_server(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.postgres_leader.SILENCE_SECONDS", 1.0)
+    async with Gate(database_url) as gate:
+        gate.open()
+        leader = Leader(gate.url, name="frozen")
+        assert await leader.take_over()
+        gate.freeze()
+        async with asyncio.timeout(15):
+            with pytest.raises(DatabaseUnavailable):
+                await leader.still_leads()
+            await leader.step_down()
+
+
+async def test_connections_are_kept_alive_and_commit_durably(database_url: str) -> None:
+    async with (
+        await open_pool(database_url, role="media_worker", size=1) as pool,
+        connection(pool) as one,
+    ):
+        with socket.socket(fileno=os.dup(one.fileno())) as tcp:
+            assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+            assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+        cursor = await one.execute("SHOW synchronous_commit")
+        assert await cursor.fetchone() == ("on",)
+
+
+async def test_after_a_restart_of_the_server_no_request_meets_a_dead_connection() -> None:
+    with temporary_folder() as home:
+        postgres = embedded_postgres(home)
+        async with supervised() as supervisor:
+            await postgres.start(supervisor)
+            url = await postgres.ensure_database("media")
+            await migrate(url)
+            pool = await open_pool(url, role="media_api", size=SIZE)
+            # So many at once that each connection of the pool is opened and then idles.
+            await asyncio.gather(*(_sleep_on(pool) for _ in range(SIZE)))
+            assert pool.get_stats()["pool_size"] == SIZE
+        async with supervised() as supervisor, pool:
+            await postgres.start(supervisor)
+            store = PostgresEventStore(pool)
+            for _ in range(2 * SIZE):
+                assert await store.append([recorded()]) > 0
+            await asyncio.gather(*(store.load([new_stream()]) for _ in range(2 * SIZE)))
+
+
+async def test_the_first_request_after_an_outage_is_answered() -> None:
+    with temporary_folder() as home:
+        postgres = embedded_postgres(home)
+        async with supervised() as supervisor:
+            await postgres.start(supervisor)
+            url = await postgres.ensure_database("media")
+            await migrate(url)
+            pool = await open_pool(url, role="media_api", size=2)
+            store = PostgresEventStore(pool)
+            await store.load([new_stream()])
+        async with pool:
+            pool.timeout = 0.2
+            for _ in range(20):
+                with pytest.raises(DatabaseUnavailable):
+                    await store.load([new_stream()])
+            pool.timeout = 5.0
+            async with supervised() as supervisor:
+                await postgres.start(supervisor)
+                await store.load([new_stream()])
+
+
+async def _sleep_on(pool: object) -> None:
+    async with connection(pool) as one:  # type: ignore[arg-type]
+        await one.execute("SELECT pg_sleep(0.5)")
