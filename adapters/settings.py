@@ -17,6 +17,8 @@ DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar
 
 PREFIX = "MEDIA_"
 MIN_SECRET_LENGTH = 32
+MAX_LIMIT = 100_000
+"""Requests a minute: Redis keeps the time of each, some 10 bytes."""
 SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
 CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 
@@ -68,6 +70,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         default_factory=lambda: {code: ServiceRules() for code in DEFAULT_SERVICES}
     )
     """JSON: service code → `{"types": […], "max_bytes": {"image": …}}`, both optional."""
+
+    limit_presign: int = 60
+    """Presigns a minute for each workspace (spec 6.7); 0 is no limit, here and below."""
+    limit_ingest: int = 20
+    """Fetches of a URL a minute for each workspace."""
+    limit_list: int = 120
+    """File lists a minute for each user."""
+    limit_bulk_delete: int = 10
+    """Bulk deletes a minute for each workspace."""
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
@@ -139,6 +150,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
+        for name in ("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"):
+            if not 0 <= getattr(self, name) <= MAX_LIMIT:
+                raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_LIMIT}.")
+        self._check_services()
+        if self.environment == "production":
+            self._check_production()
+
+    def _check_services(self) -> None:
         for code, rules in self.services.items():
             if SERVICE_CODE.fullmatch(code) is None:
                 raise SettingsError(f"{PREFIX}SERVICES: {code!r} is no service code (a-z, 0-9, -).")
@@ -152,8 +171,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                         f"{PREFIX}SERVICES: {code} names {mime_type!r}; "
                         f"known are {', '.join(MEDIA_TYPES)}."
                     )
-        if self.environment == "production":
-            self._check_production()
 
     def _check_production(self) -> None:
         if DEVELOPMENT_GATEWAY_KEY in self.gateway_keys:

@@ -54,7 +54,8 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _marked(list(message["headers"]), request_id)
+                marked = _marked(list(message["headers"]), request_id)
+                message["headers"] = [*marked, *scope["state"].get("headers", ())]
             await send(message)
 
         try:

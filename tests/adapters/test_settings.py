@@ -39,6 +39,8 @@ def test_a_full_production_environment_is_accepted():
         ({"MEDIA_ENVIRONMENT": "prod"}, "MEDIA_ENVIRONMENT"),
         ({"MEDIA_OWNER_BYPASS": "none"}, "MEDIA_OWNER_BYPASS"),
         ({"MEDIA_PENDING_LIFETIME_SECONDS": "0"}, "MEDIA_PENDING_LIFETIME_SECONDS"),
+        ({"MEDIA_LIMIT_PRESIGN": "-1"}, "MEDIA_LIMIT_PRESIGN"),
+        ({"MEDIA_LIMIT_LIST": "1000000"}, "MEDIA_LIMIT_LIST"),
         ({"MEDIA_SERVICES": "blog"}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"types": ["text/html"]}}'}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"mimes": []}}'}, "MEDIA_SERVICES"),
