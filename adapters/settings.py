@@ -15,10 +15,17 @@ DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
 DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar", "workspace")
 
+DEVELOPMENT_ORIGIN = "http://localhost:3000"
+
 PREFIX = "MEDIA_"
 MIN_SECRET_LENGTH = 32
 MAX_LIMIT = 100_000
 """Requests a minute: Redis keeps the time of each, some 10 bytes."""
+ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+LOCAL_ORIGIN = re.compile(
+    r"https?://([a-z0-9.-]*\.)?(localhost|127\.[0-9.]+|0\.0\.0\.0|\[[0:]*1?\])(:[0-9]+)?"
+)
+"""This machine: any page that runs on it would be trusted."""
 SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
 CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 
@@ -46,6 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Secrets that sign page cursors, the newest last."""
     owner_bypass: OwnerBypass = "all"
     """How far `system:owner` reaches: `all` workspaces, or its own `tenant` (spec 6.3)."""
+
+    cors_origins: tuple[str, ...] = ("https://app.logicspike.com", "https://logicspike.com")
+    """Origins whose pages may read answers (spec 6.8). Development adds `http://localhost:3000`."""
 
     public_base_url: str
     """Where public files are served, without a trailing slash. It has no fallback (spec 15)."""
@@ -118,6 +128,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The allowlist of spec 5.3."""
         return UploadRules(self.services)
 
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """`cors_origins`, and the dashboard's in development."""
+        local = (DEVELOPMENT_ORIGIN,) if self.environment == "development" else ()
+        return (*self.cors_origins, *local)
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read and check the environment. Raises SettingsError with a sentence."""
@@ -153,9 +169,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"):
             if not 0 <= getattr(self, name) <= MAX_LIMIT:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_LIMIT}.")
+        self._check_origins()
         self._check_services()
         if self.environment == "production":
             self._check_production()
+
+    def _check_origins(self) -> None:
+        for origin in self.cors_origins:
+            if ORIGIN.fullmatch(origin) is None:
+                raise SettingsError(
+                    f"{PREFIX}CORS_ORIGINS: {origin!r} is no origin; write https://host[:port], "
+                    "in small letters, without a path or wildcard."
+                )
+            local = LOCAL_ORIGIN.fullmatch(origin) is not None
+            if local and self.environment == "production":
+                raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} is for development only.")
+            if not local and not origin.startswith("https://"):
+                raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} must be https.")
 
     def _check_services(self) -> None:
         for code, rules in self.services.items():

@@ -31,7 +31,7 @@ def note(request: MediaRequest, **fields: object) -> None:
 def add_headers(request: MediaRequest, headers: Mapping[str, str]) -> None:
     """Put headers on the answer, whatever it will be."""
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    request.scope["state"].setdefault("headers", []).extend(raw)
+    request.scope["state"]["headers"].extend(raw)
 
 
 def answer(body: object, *, position: int | None = None, status: int = 200) -> ASGIResponse:
