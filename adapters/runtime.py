@@ -10,6 +10,7 @@ from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer
+from adapters.redis_limits import RedisLimits
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from application.deletion import Deletion
@@ -34,6 +35,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     uploads: Uploads
     deletion: Deletion
     upkeep: Upkeep
+    limits: RedisLimits
     clock: Clock
     identities: Identities
 
@@ -54,6 +56,8 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             settings.redis_url, channel=f"{settings.redis_namespace}:positions"
         )
         stack.push_async_callback(announcer.close)
+        limits = RedisLimits(settings.redis_url, namespace=settings.redis_namespace)
+        stack.push_async_callback(limits.close)
         objects = await stack.enter_async_context(R2ObjectStore.open(settings))
         identities = RandomIdentities()
         media = Media(PostgresEventStore(pool), announce=announcer.announce)
@@ -75,6 +79,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             upkeep=Upkeep(
                 media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now
             ),
+            limits=limits,
             clock=utc_now,
             identities=identities,
         )

@@ -15,8 +15,17 @@ DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
 DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar", "workspace")
 
+DEVELOPMENT_ORIGIN = "http://localhost:3000"
+
 PREFIX = "MEDIA_"
 MIN_SECRET_LENGTH = 32
+MAX_LIMIT = 100_000
+"""Requests a minute: Redis keeps the time of each, some 10 bytes."""
+ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+LOCAL_ORIGIN = re.compile(
+    r"https?://([a-z0-9.-]*\.)?(localhost|127\.[0-9.]+|0\.0\.0\.0|\[[0:]*1?\])(:[0-9]+)?"
+)
+"""This machine: any page that runs on it would be trusted."""
 SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
 CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 
@@ -45,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     owner_bypass: OwnerBypass = "all"
     """How far `system:owner` reaches: `all` workspaces, or its own `tenant` (spec 6.3)."""
 
+    cors_origins: tuple[str, ...] = ("https://app.logicspike.com", "https://logicspike.com")
+    """Origins whose pages may read answers (spec 6.8). Development adds `http://localhost:3000`."""
+
     public_base_url: str
     """Where public files are served, without a trailing slash. It has no fallback (spec 15)."""
     s3_endpoint: str
@@ -68,6 +80,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         default_factory=lambda: {code: ServiceRules() for code in DEFAULT_SERVICES}
     )
     """JSON: service code → `{"types": […], "max_bytes": {"image": …}}`, both optional."""
+
+    limit_presign: int = 60
+    """Presigns a minute for each workspace (spec 6.7); 0 is no limit, here and below."""
+    limit_ingest: int = 20
+    """Fetches of a URL a minute for each workspace."""
+    limit_list: int = 120
+    """File lists a minute for each user."""
+    limit_bulk_delete: int = 10
+    """Bulk deletes a minute for each workspace."""
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
@@ -107,6 +128,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The allowlist of spec 5.3."""
         return UploadRules(self.services)
 
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """`cors_origins`, and the dashboard's in development."""
+        local = (DEVELOPMENT_ORIGIN,) if self.environment == "development" else ()
+        return (*self.cors_origins, *local)
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read and check the environment. Raises SettingsError with a sentence."""
@@ -139,6 +166,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
+        for name in ("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"):
+            if not 0 <= getattr(self, name) <= MAX_LIMIT:
+                raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_LIMIT}.")
+        self._check_origins()
+        self._check_services()
+        if self.environment == "production":
+            self._check_production()
+
+    def _check_origins(self) -> None:
+        for origin in self.cors_origins:
+            if ORIGIN.fullmatch(origin) is None:
+                raise SettingsError(
+                    f"{PREFIX}CORS_ORIGINS: {origin!r} is no origin; write https://host[:port], "
+                    "in small letters, without a path or wildcard."
+                )
+            local = LOCAL_ORIGIN.fullmatch(origin) is not None
+            if local and self.environment == "production":
+                raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} is for development only.")
+            if not local and not origin.startswith("https://"):
+                raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} must be https.")
+
+    def _check_services(self) -> None:
         for code, rules in self.services.items():
             if SERVICE_CODE.fullmatch(code) is None:
                 raise SettingsError(f"{PREFIX}SERVICES: {code!r} is no service code (a-z, 0-9, -).")
@@ -152,8 +201,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                         f"{PREFIX}SERVICES: {code} names {mime_type!r}; "
                         f"known are {', '.join(MEDIA_TYPES)}."
                     )
-        if self.environment == "production":
-            self._check_production()
 
     def _check_production(self) -> None:
         if DEVELOPMENT_GATEWAY_KEY in self.gateway_keys:

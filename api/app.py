@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
 from api import docs, files, operations, uploads
+from api.cors import Cors
 from api.cursors import Cursors
 from api.errors import answer_error
 from api.metrics import Metrics
@@ -23,11 +24,14 @@ ROUTES = [*uploads.ROUTES, *files.ROUTES, *operations.ROUTES]
 
 def create_app(runtime: Runtime) -> ASGIApp:
     """The public app on an open runtime."""
-    return assemble(runtime, [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())])
+    routes = [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())]
+    return assemble(runtime, routes, Cors(runtime.settings.allowed_origins))
 
 
-def assemble(runtime: Runtime, routes: Sequence[ControllerRouterHandler]) -> ASGIApp:
-    """Routes with all that both apps have around them."""
+def assemble(
+    runtime: Runtime, routes: Sequence[ControllerRouterHandler], cors: Cors | None = None
+) -> ASGIApp:
+    """Routes with all that both apps have around them; without `cors` for no page at all."""
     metrics = Metrics()
     readiness = Readiness(
         runtime.pool,
@@ -52,7 +56,7 @@ def assemble(runtime: Runtime, routes: Sequence[ControllerRouterHandler]) -> ASG
             deep_copy=False,
         ),
     )
-    return RequestLog(app, identities=runtime.identities, metrics=metrics)
+    return RequestLog(app, identities=runtime.identities, metrics=metrics, cors=cors)
 
 
 if __name__ == "__main__":

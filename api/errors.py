@@ -51,6 +51,19 @@ class UnsupportedMediaType(MediaError):
         super().__init__("Send the body as application/json in UTF-8.")
 
 
+class RateLimited(MediaError):
+    """The tenant or user asked more often than the route allows (spec 6.7)."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, limit: int, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"At most {limit} such requests a minute; the next in {retry_after_seconds} s.",
+            limit=limit,
+            retryAfter=retry_after_seconds,
+        )
+
+
 class Crash(MediaError):
     """A mistake of ours; logged, not exposed."""
 
@@ -83,6 +96,7 @@ STATUS: dict[type[MediaError], int] = {
     errors.UploadExpired: 410,
     PayloadTooLarge: 413,
     UnsupportedMediaType: 415,
+    RateLimited: 429,
     errors.DatabaseUnavailable: 500,
     Crash: 500,
     errors.ObjectStoreUnavailable: 502,

@@ -6,6 +6,7 @@ import msgspec
 from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 
+from api import limits
 from api.bodies import Body, path_context
 from api.cursors import Cursors
 from api.parameters import known_id, query_parameters, several, whole_number
@@ -57,7 +58,7 @@ class History(msgspec.Struct, frozen=True):
     items: list[HistoryEntry]
 
 
-@get("/files", access=Permission.FILES_READ, event="media.files.list")
+@get("/files", access=Permission.FILES_READ, event="media.files.list", limit=limits.LIST)
 async def list_files(request: MediaRequest) -> ASGIResponse:
     """The uploaded files, a page at a time."""
     parameters = query_parameters(request.scope["query_string"], LIST_PARAMETERS)
@@ -264,6 +265,7 @@ async def delete_file(request: MediaRequest) -> ASGIResponse:
     status_code=200,
     access=Permission.FILES_WRITE,
     event="media.files.bulk_delete",
+    limit=limits.BULK_DELETE,
 )
 async def bulk_delete(request: MediaRequest) -> ASGIResponse:
     """Delete up to 100 files; says of each that stayed why."""

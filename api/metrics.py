@@ -48,6 +48,18 @@ class Metrics:
             "Removals of bytes that an operator must look at.",
             registry=self.registry,
         )
+        self._limited = Counter(
+            "media_limit_reached",
+            "Requests refused with 429.",
+            ["limit"],
+            registry=self.registry,
+        )
+        self._not_counted = Counter(
+            "media_limit_not_counted",
+            "Requests let through uncounted because Redis was away.",
+            ["limit"],
+            registry=self.registry,
+        )
         # `labels` takes a lock and builds a key: once per route and status is enough.
         self._count = cache(lambda route, status: self._requests.labels(route, status).inc)
         self._observe = cache(lambda route: self._durations.labels(route).observe)
@@ -56,6 +68,14 @@ class Metrics:
         """Count one answer."""
         self._count(route, status)()
         self._observe(route)(seconds)
+
+    def limit_reached(self, limit: str) -> None:
+        """One request was refused."""
+        self._limited.labels(limit).inc()
+
+    def limit_not_counted(self, limit: str) -> None:
+        """One request passed without being counted."""
+        self._not_counted.labels(limit).inc()
 
     def follower(self, name: str, *, position: int, lag_seconds: float) -> None:
         """Where a follower stands."""

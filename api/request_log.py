@@ -12,6 +12,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.telemetry import get_logger
+from api.cors import Cors
 from api.errors import STATUS, Crash, envelope
 from api.metrics import Metrics
 from application.ports import Identities
@@ -21,8 +22,14 @@ REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 FIXED_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    # Not same-origin: the gateway and the dashboard are two hosts of one site.
+    (b"cross-origin-resource-policy", b"same-site"),
     (b"referrer-policy", b"no-referrer"),
+    # Browsers heed it over https only, so it does no harm in development.
+    (b"strict-transport-security", b"max-age=31536000"),
     (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
 )
 """On every answer that does not set its own."""
 
@@ -34,10 +41,18 @@ UNKNOWN_ROUTE = "media.unknown"
 class RequestLog:
     """Wraps an app."""
 
-    def __init__(self, app: ASGIApp, *, identities: Identities, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        identities: Identities,
+        metrics: Metrics,
+        cors: Cors | None = None,
+    ) -> None:
         self._app = app
         self._identities = identities
         self._metrics = metrics
+        self._cors = cors or Cors(())
         self._log = get_logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,13 +63,15 @@ class RequestLog:
         request_id = self._request_id(scope)
         line: dict[str, Any] = {"requestId": request_id}
         scope.setdefault("state", {})["line"] = line
+        scope["state"]["headers"] = self._cors.headers(scope["method"], scope["headers"])
         status = 0
 
         async def send_marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _marked(list(message["headers"]), request_id)
+                marked = _marked(list(message["headers"]), request_id)
+                message["headers"] = [*marked, *scope["state"]["headers"]]
             await send(message)
 
         try:

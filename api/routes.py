@@ -1,5 +1,6 @@
 """What every route has in common: its declaration, the request's own state, JSON answers."""
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -25,6 +26,12 @@ def runtime_of(request: MediaRequest) -> Runtime:
 def note(request: MediaRequest, **fields: object) -> None:
     """Add fields to the log line of this request (spec 8.1)."""
     request.scope["state"]["line"].update(fields)
+
+
+def add_headers(request: MediaRequest, headers: Mapping[str, str]) -> None:
+    """Put headers on the answer, whatever it will be."""
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    request.scope["state"]["headers"].extend(raw)
 
 
 def answer(body: object, *, position: int | None = None, status: int = 200) -> ASGIResponse:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from api.errors import MalformedJson
+from api.limits import check_limit
 from api.parameters import Headers, header
 from api.routes import OPEN, MediaRequest, note, runtime_of
 from application.context import Context, Idempotency
@@ -22,7 +23,7 @@ _SEPARATORS = re.compile(r"[,\s]+")
 
 
 async def check_caller(request: MediaRequest) -> None:
-    """Let the request through or raise Unauthorized, Forbidden or InvalidField."""
+    """Let the request through or raise Unauthorized, Forbidden, RateLimited or InvalidField."""
     if request.scope["method"] == "OPTIONS":
         return
     permission: str = request.scope["route_handler"].opt["access"]
@@ -34,7 +35,7 @@ async def check_caller(request: MediaRequest) -> None:
     note(request, userId=user_id)
     caller = Caller(user_id, None, _permissions(headers))
     caller.require(Permission(permission))
-    # Rate limits are asked here, before anything of the request is read.
+    await check_limit(request, user_id)
     tenant_id = header(headers, b"x-tenant-id")
     if tenant_id is not None:
         if not valid_tenant_id(tenant_id):

@@ -7,6 +7,7 @@ import msgspec
 from litestar import get, patch, post
 from litestar.response.base import ASGIResponse
 
+from api import limits
 from api.bodies import Body
 from api.errors import envelope
 from api.parameters import known_id
@@ -68,6 +69,7 @@ class UploadStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status_code=200,
     access=Permission.FILES_WRITE,
     event="media.upload.presign",
+    limit=limits.PRESIGN,
 )
 async def presign(request: MediaRequest) -> ASGIResponse:
     """Ask for a URL to upload one file to; it works once, for an hour."""

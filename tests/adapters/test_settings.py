@@ -39,6 +39,31 @@ def test_a_full_production_environment_is_accepted():
         ({"MEDIA_ENVIRONMENT": "prod"}, "MEDIA_ENVIRONMENT"),
         ({"MEDIA_OWNER_BYPASS": "none"}, "MEDIA_OWNER_BYPASS"),
         ({"MEDIA_PENDING_LIFETIME_SECONDS": "0"}, "MEDIA_PENDING_LIFETIME_SECONDS"),
+        *(
+            ({"MEDIA_CORS_ORIGINS": f"https://app.example,{origin}"}, "MEDIA_CORS_ORIGINS")
+            for origin in (
+                "*",
+                "null",
+                "app.example",
+                "http://app.example",
+                "https://app.example/",
+                "https://*.example",
+                "https://App.example",
+                "ftp://app.example",
+                "https://",
+                "https://user@app.example",
+                "https://app.example:port",
+                "http://localhost:3000",
+                "https://localhost",
+                "http://127.0.0.1:3000",
+                "http://127.1.2.3",
+                "http://[::1]:3000",
+                "http://app.localhost:3000",
+                "http://0.0.0.0:3000",
+            )
+        ),
+        ({"MEDIA_LIMIT_PRESIGN": "-1"}, "MEDIA_LIMIT_PRESIGN"),
+        ({"MEDIA_LIMIT_LIST": "1000000"}, "MEDIA_LIMIT_LIST"),
         ({"MEDIA_SERVICES": "blog"}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"types": ["text/html"]}}'}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"mimes": []}}'}, "MEDIA_SERVICES"),
@@ -57,6 +82,14 @@ def test_development_may_use_the_development_defaults():
         | {"MEDIA_ENVIRONMENT": "development", "MEDIA_GATEWAY_KEYS": "", "MEDIA_CURSOR_KEYS": ""}
     )
     assert settings.gateway_keys == ("development-gateway-key",)
+
+
+def test_localhost_is_an_origin_in_development_only():
+    assert "http://localhost:3000" not in Settings.from_environment(VALID).allowed_origins
+    development = Settings.from_environment(
+        VALID | {"MEDIA_ENVIRONMENT": "development", "MEDIA_CORS_ORIGINS": "http://127.0.0.1:5173"}
+    )
+    assert development.allowed_origins == ("http://127.0.0.1:5173", "http://localhost:3000")
 
 
 def test_gateway_keys_are_a_list_for_rotation():

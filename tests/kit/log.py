@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from adapters.embedded import Postgres, free_port
@@ -58,6 +59,14 @@ def at_positions(events: list[Recorded], last: int) -> list[Recorded]:
         msgspec.structs.replace(event, position=position)
         for position, event in enumerate(events, first)
     ]
+
+
+async def event_count(url: str) -> int:
+    """How many facts the log of this database holds."""
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        cursor = await connection.execute("SELECT count(*) FROM events")
+        row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 @asynccontextmanager
