@@ -4,9 +4,11 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.settings import Settings
-from adapters.telemetry import configure, get_logger
+from adapters.telemetry import Redactor, configure, get_logger, secrets_of
 
 GATEWAY_KEY = "gateway-key-of-the-tests"
 SIGNED = (
@@ -174,3 +176,28 @@ def test_readable_names_stay_readable() -> None:
     get_logger().info("media.test", fileName="Käse 写真.webp", at_all=True, nothing=None)
     assert '"Käse 写真.webp"' in written.text
     assert written.lines[0]["nothing"] is None
+
+
+HINTS = st.sampled_from(
+    ["://", "?", "@", "=", "X-Amz-Signature", "x-amz-credential", "AWS4-HMAC-SHA256 Credential"]
+) | st.sampled_from(
+    [GATEWAY_KEY, "https", "redis", "\n", "\u2028", "\x1b[2K", "token", "Käse", "a" * 15_999]
+)
+TEXT = st.lists(HINTS | st.text(max_size=4), max_size=6).map("".join)
+VALUES = TEXT | st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none()
+
+
+@given(event=st.dictionaries(TEXT, VALUES | st.lists(TEXT) | st.dictionaries(TEXT, TEXT)))
+def test_the_quick_look_lets_nothing_pass_that_redaction_would_change(
+    event: dict[str, object],
+) -> None:
+    quick = Redactor(secrets_of(settings_of()))
+    thorough = {quick.text(name): quick._field(name, value) for name, value in event.items()}
+    assert quick(None, "info", dict(event)) == thorough
+
+
+@pytest.mark.parametrize("value", [2**70, float("nan"), b"bytes", {1: 2}, object, "\ud800"])
+def test_a_line_is_written_whatever_the_value(value: object) -> None:
+    written = Written()
+    get_logger().info("media.test", value=value)
+    assert written.lines[0]["event"] == "media.test"
