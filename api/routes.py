@@ -1,6 +1,6 @@
 """What every route has in common: its declaration, the request's own state, JSON answers."""
 
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from litestar import Request
@@ -25,6 +25,26 @@ def runtime_of(request: MediaRequest) -> Runtime:
 def note(request: MediaRequest, **fields: object) -> None:
     """Add fields to the log line of this request (spec 8.1)."""
     request.scope["state"]["line"].update(fields)
+
+
+class HasTypeAndSize(Protocol):
+    """A file, as the write side or a read model knows it."""
+
+    @property
+    def mime_type(self) -> str:
+        """As declared, and verified."""
+        ...
+
+    @property
+    def file_size(self) -> int:
+        """In bytes."""
+        ...
+
+
+def note_file(request: MediaRequest, file: HasTypeAndSize | None) -> None:
+    """Add what the request's file is to its log line."""
+    if file is not None:
+        note(request, mimeType=file.mime_type, fileSize=file.file_size)
 
 
 def answer(body: object, *, position: int | None = None, status: int = 200) -> ASGIResponse:
