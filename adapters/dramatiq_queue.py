@@ -14,7 +14,7 @@ from dramatiq.middleware import CurrentMessage, Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from application.jobs import Job
+from application.jobs import Cause, Job
 
 QUEUE = "media"
 SENT_MARK_SECONDS = 900
@@ -64,14 +64,15 @@ class DramatiqQueue:
             middleware=[CurrentMessage(), Retries()],
         )
 
-    def send(self, job: Job, *, delay_seconds: float = 0) -> None:
+    def send(self, job: Job, *, delay_seconds: float = 0, cause: Cause | None = None) -> None:
         """Hand the job over, to be run not before the delay is over. Raises QueueUnavailable."""
         message = dramatiq.Message[None](
             queue_name=QUEUE,
             actor_name=job.NAME,
             args=(),
             kwargs={"job": msgspec.to_builtins(job)},
-            options={},
+            # Not of the job: the same job for another cause is still the same work.
+            options={} if cause is None else {"cause": msgspec.to_builtins(cause)},
         )
         delay = int(delay_seconds * 1000) if delay_seconds > 0 else None
         try:

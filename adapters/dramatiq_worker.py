@@ -14,7 +14,7 @@ from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage
 
 from adapters.dramatiq_queue import QUEUE, DramatiqQueue
-from application.jobs import Job
+from application.jobs import Cause, Job
 
 CRASHES_ALLOWED = 4
 """How often a job may begin without coming to an end before nobody tries it any more."""
@@ -30,6 +30,13 @@ class Attempt(msgspec.Struct, frozen=True):
     """1 for the first."""
     last: bool
     """Whether a failure now is for good."""
+    cause: Cause | None = None
+    """None for a job that the clock or the scheduler asked for."""
+
+    @property
+    def correlation_id(self) -> str:
+        """Of the request behind the job; the job's own where there is none."""
+        return self.message_id if self.cause is None else self.cause.correlation_id
 
 
 class TryAgain(Exception):
@@ -47,7 +54,7 @@ class RunsJobs(Protocol):
         """Do it. Any exception is a failed attempt."""
         ...
 
-    async def give_up(self, job: Job, error: str) -> None:
+    async def give_up(self, job: Job, attempt: Attempt, error: str) -> None:
         """Say where an operator sees it that the job failed for good."""
         ...
 
@@ -120,13 +127,15 @@ class DramatiqWorker:
 
     def _act(self, job: Job) -> None:
         """Run the job and wait for it, in a worker thread."""
+        attempt = _attempt(job)
         begun = self._queue.begin(job)
         if begun > CRASHES_ALLOWED:
             # Its mark stays, so that until it expires nobody tries again.
-            self._wait_for(self._runner.give_up(job, "Its worker died every time it ran."))
+            why = "Its worker died every time it ran."
+            self._wait_for(self._runner.give_up(job, attempt, why))
             return
         try:
-            self._run(job, _attempt(job))
+            self._run(job, attempt)
         finally:
             self._queue.end(job)
 
@@ -139,7 +148,8 @@ class DramatiqWorker:
             raise Retry("interrupted by a shutdown", delay=0) from cancelled
         except Exception as error:
             if attempt.last:
-                self._wait_for(self._runner.give_up(job, f"{type(error).__name__}: {error}"))
+                why = f"{type(error).__name__}: {error}"
+                self._wait_for(self._runner.give_up(job, attempt, why))
             raise
 
     async def _in_time(self, job: Job, attempt: Attempt) -> None:
@@ -160,4 +170,10 @@ def _attempt(job: Job) -> Attempt:
     if message is None:
         raise RuntimeError("a job runs outside of a worker thread")
     retries = int(message.options.get("retries", 0))
-    return Attempt(message.message_id, retries + 1, retries >= job.MAX_RETRIES)
+    cause = message.options.get("cause")
+    return Attempt(
+        message.message_id,
+        retries + 1,
+        retries >= job.MAX_RETRIES,
+        None if cause is None else msgspec.convert(cause, Cause),
+    )

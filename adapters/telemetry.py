@@ -6,14 +6,16 @@ Every process calls `configure` once at start; whoever logs takes a `get_logger`
 import logging
 import re
 import sys
+import types
 import unicodedata
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from adapters.settings import Settings
 
@@ -36,6 +38,12 @@ _SIGNED_PARAMETER = re.compile(r"(?P<name>x-amz-[a-z0-9-]+)=[^\s&\"']*", re.IGNO
 _SIGNED_HEADER = re.compile(r"AWS4-HMAC-SHA256\s+Credential=[^\"'\n]*", re.IGNORECASE)
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
+_SUSPECT = ("://", "x-amz-", "aws4-hmac")
+"""In small letters: without one of these no pattern above can match a text."""
+_PLAIN = frozenset({int, float, bool, types.NoneType})
+_FORMATTER_FIELDS = frozenset({"_record", "_from_structlog"})
+"""What ProcessorFormatter needs and removes."""
+
 _CONSOLE_INDENT = "    | "
 
 
@@ -43,8 +51,7 @@ def configure(settings: Settings, *, process: str, stream: TextIO | None = None)
     """Send every log of this process, the libraries' included, to stdout in the set format."""
     redactor = Redactor(secrets_of(settings))
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         _add_process(process),
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         structlog.processors.format_exc_info,
@@ -58,17 +65,19 @@ def configure(settings: Settings, *, process: str, stream: TextIO | None = None)
         # format_exc_info has put the redacted traceback into the event already.
         keep_exc_info=False,
     )
-    output = logging.StreamHandler(stream or sys.stdout)
+    stream = stream or sys.stdout
+    output = logging.StreamHandler(stream)
     output.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [output]
     root.setLevel(logging.INFO)
     for noisy, level in _LIBRARY_LEVELS.items():
         logging.getLogger(noisy).setLevel(level)
+    # Ours need none of what the standard library does for a line (docs/figures/log-lines.md).
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, renderer],
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
 
@@ -87,9 +96,9 @@ _LIBRARY_LEVELS = {
 }
 
 
-def get_logger(name: str = "media") -> structlog.stdlib.BoundLogger:
+def get_logger() -> FilteringBoundLogger:
     """A logger whose keyword arguments become fields, in camelCase as in spec 8.1."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    logger: FilteringBoundLogger = structlog.get_logger()
     return logger
 
 
@@ -107,20 +116,54 @@ def secrets_of(settings: Settings) -> frozenset[str]:
 class Redactor:
     """Takes keys, signatures and presigned queries out of every field.
 
-    Control characters become visible, so that no value can begin a line of its own.
+    Control characters become visible, so that no value can begin a line of its own. Nearly every
+    line holds nothing of the kind, and one look at all its values together says so.
     """
 
     def __init__(self, secrets: frozenset[str]) -> None:
         # The longest first: one secret may be the beginning of another.
-        alternatives = "|".join(re.escape(s) for s in sorted(secrets, key=len, reverse=True))
+        self._known = sorted(secrets, key=len, reverse=True)
+        alternatives = "|".join(re.escape(secret) for secret in self._known)
         self._secrets = re.compile(alternatives) if alternatives else None
+        self._harmless_name = lru_cache(maxsize=512)(self._is_harmless_name)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         """The event as it may be written."""
+        if self._is_harmless(event):
+            return event
         return {self.text(str(key)): self._field(str(key), event[key]) for key in event}
 
+    def _is_harmless(self, event: EventDict) -> bool:
+        """Whether redaction would change nothing; False where only a closer look can say."""
+        texts = []
+        for name, value in event.items():
+            kind = type(value)
+            if kind is str:
+                texts.append(value)
+            elif kind not in _PLAIN and name not in _FORMATTER_FIELDS:
+                return False
+            if not self._harmless_name(name):
+                return False
+        return self._is_harmless_text(" ".join(texts))
+
+    def _is_harmless_text(self, text: str) -> bool:
+        if len(text) > MAX_TEXT or not text.isprintable():
+            return False
+        lowered = text.lower()
+        return not (
+            any(mark in lowered for mark in _SUSPECT)
+            or any(secret in text for secret in self._known)
+        )
+
+    def _is_harmless_name(self, name: object) -> bool:
+        return (
+            isinstance(name, str)
+            and _SECRET_NAME.search(name) is None
+            and self._is_harmless_text(name)
+        )
+
     def _field(self, name: str, value: object) -> object:
-        if name in {"_record", "_from_structlog"}:  # what ProcessorFormatter needs and removes
+        if name in _FORMATTER_FIELDS:
             return value
         if _SECRET_NAME.search(name) and value is not None:
             return REDACTED

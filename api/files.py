@@ -11,7 +11,7 @@ from api.bodies import Body, path_context
 from api.cursors import Cursors
 from api.parameters import known_id, query_parameters, several, whole_number
 from api.positions import read_at, wanted_position
-from api.routes import MediaRequest, answer, json_answer, note, runtime_of
+from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of
 from api.security import caller_of
 from application.deletion import BulkDelete
 from domain.access import Caller, Permission
@@ -196,6 +196,7 @@ async def _uploaded(
             ),
         )
         if found.found is not None:
+            note_file(request, found.found)
             break
     return found
 
@@ -220,6 +221,7 @@ async def _pending(
             ),
         )
         if found.found is not None:
+            note_file(request, found.found)
             break
     return found
 
@@ -257,6 +259,7 @@ async def delete_file(request: MediaRequest) -> ASGIResponse:
     note(request, mediaId=media_id)
     context = path_context(request)
     written = await runtime_of(request).deletion.delete_file(media_id, context)
+    note_file(request, written.file)
     return json_answer(written.body, position=written.position)
 
 

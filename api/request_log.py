@@ -70,7 +70,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                marked = _marked(list(message["headers"]), request_id)
+                marked = _marked(list(message["headers"]), request_id, line)
                 message["headers"] = [*marked, *scope["state"]["headers"]]
             await send(message)
 
@@ -103,9 +103,13 @@ class RequestLog:
         self._log.info(event, **line)
 
 
-def _marked(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
-    names = {name for name, _ in headers}
-    headers.extend(header for header in FIXED_HEADERS if header[0] not in names)
+def _marked(
+    headers: list[tuple[bytes, bytes]], request_id: str, line: dict[str, Any]
+) -> list[tuple[bytes, bytes]]:
+    given = dict(headers)
+    if (position := given.get(b"media-position")) is not None:
+        line["position"] = position.decode("ascii")
+    headers.extend(header for header in FIXED_HEADERS if header[0] not in given)
     headers.append((b"x-request-id", request_id.encode()))
     return headers
 

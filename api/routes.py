@@ -1,7 +1,7 @@
 """What every route has in common: its declaration, the request's own state, JSON answers."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from litestar import Request
@@ -32,6 +32,26 @@ def add_headers(request: MediaRequest, headers: Mapping[str, str]) -> None:
     """Put headers on the answer, whatever it will be."""
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     request.scope["state"]["headers"].extend(raw)
+
+
+class HasTypeAndSize(Protocol):
+    """A file, as the write side or a read model knows it."""
+
+    @property
+    def mime_type(self) -> str:
+        """As declared, and verified."""
+        ...
+
+    @property
+    def file_size(self) -> int:
+        """In bytes."""
+        ...
+
+
+def note_file(request: MediaRequest, file: HasTypeAndSize | None) -> None:
+    """Add what the request's file is to its log line."""
+    if file is not None:
+        note(request, mimeType=file.mime_type, fileSize=file.file_size)
 
 
 def answer(body: object, *, position: int | None = None, status: int = 200) -> ASGIResponse:

@@ -12,7 +12,7 @@ from api.bodies import Body
 from api.errors import envelope
 from api.parameters import known_id
 from api.positions import wanted_position
-from api.routes import MediaRequest, answer, note, runtime_of
+from api.routes import MediaRequest, answer, note, note_file, runtime_of
 from api.security import read_context
 from application.uploads import CompleteUpload, PresignedUpload, RequestUpload, VerificationPending
 from domain.access import Permission
@@ -107,7 +107,7 @@ async def complete(request: MediaRequest) -> ASGIResponse:
         status_url = f"/upload/{result.media_id}"
         body = Verifying(media_id=result.media_id, status_url=status_url)
         return answer(body, position=result.position, status=202)
-    note(request, mimeType=result.mime_type, fileSize=result.file_size)
+    note_file(request, result)
     file = FileResource.of(result, public_base_url=runtime.settings.public_base_url)
     return answer(file, position=result.position)
 
@@ -121,6 +121,7 @@ async def upload_status(request: MediaRequest) -> ASGIResponse:
     runtime = runtime_of(request)
     context = read_context(request)
     file = await runtime.uploads.upload_status(media_id, context)
+    note_file(request, file)
     try:
         file.check_completable(at=context.at, pending_lifetime=runtime.settings.pending_lifetime)
         refusal = None

@@ -48,6 +48,8 @@ class Written(msgspec.Struct, frozen=True):
 
     body: bytes
     position: int
+    file: MediaFile | None = None
+    """The one file it was about, as it was before; unknown to a repeat."""
 
 
 class Deletion:
@@ -66,7 +68,8 @@ class Deletion:
             histories = await self._media.load(media_id, *tenant_streams(context))
             file, access = admit(histories, media_id, context, self._owner_bypass)
             events = file.delete(at=context.at)
-            return await self._append([_decided(file, access, events)], context, answer)
+            written = await self._append([_decided(file, access, events)], context, answer)
+            return msgspec.structs.replace(written, file=file)
 
         return await self._once(context, attempt)
 
@@ -120,14 +123,17 @@ class Deletion:
         await check_still_open(self._media, context.caller.tenant_id)
         return Written(kept.outcome, kept.position)
 
-    async def purge_objects(self, media_id: str, context: SystemContext) -> None:
-        """Remove the bytes of an ended file; record it once nothing can write them any more."""
+    async def purge_objects(self, media_id: str, context: SystemContext) -> MediaFile | None:
+        """Remove the bytes of an ended file; record it once nothing can write them any more.
+
+        The file, unless there is nothing to remove.
+        """
         file = await self._file(media_id)
         if file is None or not file.ended or file.purged:
-            return
+            return None
         for bucket in BUCKETS:
             await self._objects.delete(bucket, [file.key])
-        await self._record(file, file.record_purge(at=context.at), context)
+        return await self._record(file, file.record_purge(at=context.at), context)
 
     async def discard_incoming(self, key: str) -> None:
         """Remove the uploaded bytes of a file that now stands in its own bucket."""
@@ -153,9 +159,12 @@ class Deletion:
 
     async def _record(
         self, file: MediaFile, events: Sequence[Event], context: SystemContext
-    ) -> None:
+    ) -> MediaFile:
         if events:
-            await self._media.append([_decided(file, Access.SYSTEM, events)], context)
+            decided = _decided(file, Access.SYSTEM, events)
+            for recorded in await self._media.append([decided], context):
+                file = MediaFile.evolve(file, recorded)
+        return file
 
 
 def _decided(file: MediaFile, access: Access, events: Sequence[Event]) -> Decided:

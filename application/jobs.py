@@ -17,6 +17,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     TIME_LIMIT_SECONDS: ClassVar[float] = 90
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """The event that called for a job. Told to logs and traces; nobody decides by it."""
+
+    correlation_id: str
+    """Of the request that wrote the event."""
+    owner: str
+    """Whose event it is, as stored: `t:<tenant>` or `u:<user>`."""
+    position: int
+
+
 class DiscardIncoming(Job, frozen=True, kw_only=True):
     """Remove the uploaded bytes from incoming, now that the file stands in its own bucket."""
 

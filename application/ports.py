@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from application.context import Idempotency
-from application.jobs import Job
+from application.jobs import Cause, Job
 from domain.event import Recorded
 
 Bucket = Literal["incoming", "public", "private"]
@@ -210,6 +210,6 @@ class WorkList(Protocol):
 class JobQueue(Protocol):
     """Where jobs go. It may lose them: the log is the truth."""
 
-    def send(self, job: Job, *, delay_seconds: float = 0) -> None:
+    def send(self, job: Job, *, delay_seconds: float = 0, cause: Cause | None = None) -> None:
         """Hand the job over, to be run not before the delay is over."""
         ...

@@ -1,7 +1,6 @@
 """Uploads: ask for a URL, complete what was stored under it. Called by the API and the jobs."""
 
 import asyncio
-import contextlib
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -189,22 +188,25 @@ class Uploads:
 
         return await self._media.repeatedly(attempt)
 
-    async def verify_upload(self, media_id: str, context: SystemContext) -> None:
+    async def verify_upload(self, media_id: str, context: SystemContext) -> MediaFile | None:
         """Finish a deferred verification.
 
-        Quietly nothing when the file has moved on or its workspace was removed.
+        The file, or None when it was refused, has moved on, or its workspace was removed.
         """
         limit = VERIFICATION_TIME_LIMIT - COMPLETE_WAIT
         deadline = asyncio.get_running_loop().time() + limit.total_seconds()
 
-        async def attempt() -> None:
+        async def attempt() -> MediaFile | None:
             file = (await self._media.load(media_id)).file(media_id)
-            if file is not None and file.status is Status.PENDING:
-                await check_still_open(self._media, parse(file.owner).tenant_id)
-                await self._complete(file, Access.SYSTEM, context, deadline, None)
+            if file is None or file.status is not Status.PENDING:
+                return None
+            await check_still_open(self._media, parse(file.owner).tenant_id)
+            return await self._complete(file, Access.SYSTEM, context, deadline, None)
 
-        with contextlib.suppress(UploadMismatch, UploadExpired, UploadIncomplete, TenantRemoved):
-            await self._media.repeatedly(attempt)
+        try:
+            return await self._media.repeatedly(attempt)
+        except (UploadMismatch, UploadExpired, UploadIncomplete, TenantRemoved):
+            return None
 
     async def upload_status(self, media_id: str, context: Context) -> MediaFile:
         """The file in whatever state, for those who may change it.

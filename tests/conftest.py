@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from psycopg import sql
 
 from adapters.postgres_migrations import migrate
 from adapters.settings import Settings
+from tests.kit import written
 from tests.kit.servers import Servers, embedded_cluster, exclusively, open_servers
 
 SERVERS = pytest.StashKey[Servers]()
@@ -33,6 +34,24 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """By role: incoming, public, private."""
 
 
+def pytest_configure() -> None:
+    """Log as the processes do from the first test on."""
+    written.log_as_a_process()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail the test during which a secret or a forged line was written (docs/security.md)."""
+    report = yield
+    if report.when == "teardown":
+        output = "\n".join(text for name, text in report.sections if not name.endswith(" log"))
+        leaks = written.leaks(output)
+        if leaks:
+            report.outcome = "failed"
+            report.longrepr = "Never to be written:\n" + "\n".join(leaks)
+    return report
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist: the process that was called holds the servers, and tells its workers where."""
@@ -41,12 +60,18 @@ def pytest_configure_node(node: Any) -> None:
 
 def servers_of(config: pytest.Config) -> Servers:
     """The servers of this run, started by the first who asks."""
-    if hasattr(config, "workerinput"):
-        return msgspec.json.decode(config.workerinput["servers"], type=Servers)
     if SERVERS not in config.stash:
-        stack = contextlib.ExitStack()
-        config.add_cleanup(stack.close)
-        config.stash[SERVERS] = stack.enter_context(open_servers())
+        if hasattr(config, "workerinput"):
+            found = msgspec.json.decode(config.workerinput["servers"], type=Servers)
+        else:
+            stack = contextlib.ExitStack()
+            config.add_cleanup(stack.close)
+            found = stack.enter_context(open_servers())
+        config.stash[SERVERS] = found
+        passwords = [urlsplit(url).password for url in (found.database_url, found.redis_url)]
+        written.remember(
+            found.s3_access_key, found.s3_secret_key, *(one for one in passwords if one)
+        )
     return config.stash[SERVERS]
 
 
@@ -144,7 +169,7 @@ def settings(
     worker_number: int,
 ) -> Settings:
     """A development configuration on the run's servers."""
-    return Settings(
+    made = Settings(
         environment="development",
         database_url=database,
         redis_url=redis_url,
@@ -163,6 +188,8 @@ def settings(
         limit_bulk_delete=0,
         limit_ingest=0,
     )
+    written.log_as_a_process(made)
+    return made
 
 
 def new_name(worker_number: int) -> str:

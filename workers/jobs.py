@@ -24,6 +24,8 @@ from application.jobs import (
     VerifyUpload,
 )
 from application.upkeep import NotCaughtUp
+from domain.media_file import MediaFile
+from domain.owner import parse
 from workers.process import pause, run
 from workers.work_list import ReadModelWorkList
 
@@ -49,14 +51,12 @@ async def discard_incoming(
 
 async def verify_upload(runtime: Runtime, job: VerifyUpload, context: SystemContext) -> Fields:
     """Finish a deferred verification."""
-    await runtime.uploads.verify_upload(job.media_id, context)
-    return {}
+    return _about(await runtime.uploads.verify_upload(job.media_id, context))
 
 
 async def purge_objects(runtime: Runtime, job: PurgeObjects, context: SystemContext) -> Fields:
     """Remove the bytes of an ended file."""
-    await runtime.deletion.purge_objects(job.media_id, context)
-    return {}
+    return _about(await runtime.deletion.purge_objects(job.media_id, context))
 
 
 async def remove_tenant_files(
@@ -108,8 +108,7 @@ class JobRunner:
     async def run(self, job: Job, attempt: Attempt) -> None:
         """Run the job's body. Raises whatever it raises."""
         began = time.perf_counter()
-        fields: dict[str, object] = _subject(job)
-        fields |= {"jobId": attempt.message_id, "attempt": attempt.number}
+        fields = _subject(job, attempt)
 
         def line(status: str) -> dict[str, object]:
             duration = round((time.perf_counter() - began) * 1000, 1)
@@ -134,37 +133,61 @@ class JobRunner:
         if isinstance(job, PurgeObjects) and job.not_before is not None:
             early = (job.not_before - self._runtime.clock()).total_seconds()
             if early > 0:
-                await asyncio.to_thread(self._queue.send, job, delay_seconds=early)
+                await asyncio.to_thread(
+                    self._queue.send, job, delay_seconds=early, cause=attempt.cause
+                )
                 return {"postponedSeconds": round(early, 3)}
-        return await BODIES[type(job)](self._runtime, job, self._context(attempt.message_id))
+        return await BODIES[type(job)](self._runtime, job, self._context(attempt))
 
-    async def give_up(self, job: Job, error: str) -> None:
+    async def give_up(self, job: Job, attempt: Attempt, error: str) -> None:
         """Record a failed purge in the log; of other jobs the scheduler asks again."""
-        self._log.error(f"media.job.{job.NAME}", **_subject(job), status="gave_up", error=error)
+        event = f"media.job.{job.NAME}"
+        self._log.error(event, **_subject(job, attempt), status="gave_up", error=error)
         if isinstance(job, PurgeObjects):
             # Events are kept for ever: what a library says in an error is not.
             why = self._redactor.text(error)[:MAX_REASON]
-            context = self._context(f"give-up {job.media_id}")
+            context = self._context(attempt)
 
-            async def attempt() -> None:
+            async def record() -> None:
                 await self._runtime.deletion.record_purge_failure(job.media_id, why, context)
 
-            await self._runtime.media.repeatedly(attempt)
+            await self._runtime.media.repeatedly(record)
 
-    def _context(self, correlation_id: str) -> SystemContext:
+    def _context(self, attempt: Attempt) -> SystemContext:
         return SystemContext(
             actor="system:jobs",
             at=self._runtime.clock(),
             command_id=self._runtime.identities.command_id(),
-            correlation_id=correlation_id,
+            correlation_id=attempt.correlation_id,
         )
 
 
-def _subject(job: Job) -> dict[str, object]:
-    """Whom the job is about, under the names of spec 8.1."""
+def _subject(job: Job, attempt: Attempt) -> dict[str, object]:
+    """What the job is about and why it runs, under the names of spec 8.1."""
+    fields: dict[str, object] = {"requestId": attempt.correlation_id}
+    if attempt.cause is not None:
+        fields |= _whose(attempt.cause.owner) | {"position": str(attempt.cause.position)}
     names = {"media_id": "mediaId", "tenant_id": "tenantId"}
-    fields = msgspec.structs.asdict(job)
-    return {names[name]: value for name, value in fields.items() if name in names}
+    known = msgspec.structs.asdict(job)
+    fields |= {names[name]: value for name, value in known.items() if name in names}
+    return fields | {"jobId": attempt.message_id, "attempt": attempt.number}
+
+
+def _about(file: MediaFile | None) -> dict[str, object]:
+    """The file a job has changed."""
+    if file is None:
+        return {}
+    return _whose(file.owner) | {
+        "userId": file.uploaded_by,
+        "mimeType": file.mime_type,
+        "fileSize": file.file_size,
+        "position": str(file.position),
+    }
+
+
+def _whose(owner: str) -> dict[str, object]:
+    known = parse(owner)
+    return {"userId": known.id} if known.tenant_id is None else {"tenantId": known.id}
 
 
 async def work(

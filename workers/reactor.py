@@ -18,7 +18,7 @@ from adapters.redis_hints import PositionHints
 from adapters.settings import Settings
 from adapters.system import utc_now
 from adapters.telemetry import get_logger
-from application.jobs import Job, PurgeObjects
+from application.jobs import Cause, Job, PurgeObjects
 from application.policies import react
 from application.ports import JobQueue
 from domain.errors import DatabaseUnavailable
@@ -56,16 +56,26 @@ class Reactor:
         if not events:
             return after
         now = utc_now()
-        sending = [(job, _delay(job, now)) for recorded in events for job in react(recorded)]
+        sending = [
+            (job, _delay(job, now), _cause(recorded))
+            for recorded in events
+            for job in react(recorded)
+        ]
         if sending:
             await asyncio.to_thread(self._send, sending)
         position = events[-1].position
         await self._leader.store_checkpoint(position)
         return position
 
-    def _send(self, sending: Sequence[tuple[Job, float]]) -> None:
-        for job, delay in sending:
-            self._queue.send(job, delay_seconds=delay)
+    def _send(self, sending: Sequence[tuple[Job, float, Cause]]) -> None:
+        for job, delay, cause in sending:
+            self._queue.send(job, delay_seconds=delay, cause=cause)
+
+
+def _cause(recorded: Recorded) -> Cause:
+    return Cause(
+        correlation_id=recorded.correlation_id, owner=recorded.owner, position=recorded.position
+    )
 
 
 def _delay(job: Job, now: datetime) -> float:

@@ -4,9 +4,12 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.settings import Settings
-from adapters.telemetry import configure, get_logger
+from adapters.telemetry import Redactor, configure, get_logger, secrets_of
+from tests.kit import written
 
 GATEWAY_KEY = "gateway-key-of-the-tests"
 SIGNED = (
@@ -32,11 +35,8 @@ def settings_of(**changes: object) -> Settings:
 
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    written.log_as_a_process()
 
 
 class Written:
@@ -57,7 +57,7 @@ pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def test_a_request_is_one_json_line_with_the_fields_of_the_specification() -> None:
-    written = Written()
+    output = Written()
     get_logger().info(
         "media.upload.presign",
         tenantId="ls_abc123",
@@ -68,7 +68,7 @@ def test_a_request_is_one_json_line_with_the_fields_of_the_specification() -> No
         durationMs=42,
         status=200,
     )
-    (line,) = written.lines
+    (line,) = output.lines
     assert line.pop("at")
     assert line == {
         "level": "info",
@@ -105,7 +105,7 @@ def test_a_request_is_one_json_line_with_the_fields_of_the_specification() -> No
 def test_no_key_signature_or_presigned_query_is_written(
     log_format: str, fields: dict[str, object]
 ) -> None:
-    written = Written(log_format)
+    output = Written(log_format)
     get_logger().info("media.test", **fields)
     for secret in (
         GATEWAY_KEY,
@@ -118,20 +118,20 @@ def test_no_key_signature_or_presigned_query_is_written(
         "s3-secret-key",
         "s3-access-key",
     ):
-        assert secret not in written.text
+        assert secret not in output.text
 
 
 def test_secrets_stay_out_of_tracebacks_and_of_what_libraries_log() -> None:
-    written = Written()
+    output = Written()
     try:
         raise RuntimeError(f"cannot reach {SIGNED} with {GATEWAY_KEY}")  # noqa: TRY301
     except RuntimeError:
         get_logger().exception("media.test")
         logging.getLogger("some.library").exception("failed at %s", SIGNED)
-    assert len(written.lines) == 2
-    assert "cannot reach https://bucket.example/ls_a/x.webp?[redacted]" in written.text
-    assert GATEWAY_KEY not in written.text
-    assert "deadbeefcafe" not in written.text
+    assert len(output.lines) == 2
+    assert "cannot reach https://bucket.example/ls_a/x.webp?[redacted]" in output.text
+    assert GATEWAY_KEY not in output.text
+    assert "deadbeefcafe" not in output.text
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
@@ -148,29 +148,54 @@ def test_secrets_stay_out_of_tracebacks_and_of_what_libraries_log() -> None:
     ],
 )
 def test_no_value_can_forge_a_line_or_steer_a_terminal(log_format: str, hostile: str) -> None:
-    written = Written(log_format)
+    output = Written(log_format)
     get_logger().info(hostile, fileName=hostile, nested={hostile: [hostile]})
     logging.getLogger("some.library").warning(hostile)
-    lines = written.text.split("\n")
+    lines = output.text.split("\n")
     assert len(lines) == 3
     assert lines[2] == ""
     for character in ("\r", "\u2028", "\u0085", "\u202e", "\x1b[2K", "\x1b[1A"):
-        assert character not in written.text
+        assert character not in output.text
 
 
 def test_a_traceback_on_the_console_cannot_pass_for_a_line() -> None:
-    written = Written("console")
+    output = Written("console")
     try:
         raise ValueError("bad\n12:00:00.000 api     info    forged")  # noqa: TRY301
     except ValueError:
         get_logger().exception("media.test")
-    first, *rest = written.text.rstrip("\n").split("\n")
+    first, *rest = output.text.rstrip("\n").split("\n")
     assert "media.test" in first
     assert all(line.startswith("    | ") for line in rest)
 
 
 def test_readable_names_stay_readable() -> None:
-    written = Written()
+    output = Written()
     get_logger().info("media.test", fileName="Käse 写真.webp", at_all=True, nothing=None)
-    assert '"Käse 写真.webp"' in written.text
-    assert written.lines[0]["nothing"] is None
+    assert '"Käse 写真.webp"' in output.text
+    assert output.lines[0]["nothing"] is None
+
+
+HINTS = st.sampled_from(
+    ["://", "?", "@", "=", "X-Amz-Signature", "x-amz-credential", "AWS4-HMAC-SHA256 Credential"]
+) | st.sampled_from(
+    [GATEWAY_KEY, "https", "redis", "\n", "\u2028", "\x1b[2K", "token", "Käse", "a" * 15_999]
+)
+TEXT = st.lists(HINTS | st.text(max_size=4), max_size=6).map("".join)
+VALUES = TEXT | st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none()
+
+
+@given(event=st.dictionaries(TEXT, VALUES | st.lists(TEXT) | st.dictionaries(TEXT, TEXT)))
+def test_the_quick_look_lets_nothing_pass_that_redaction_would_change(
+    event: dict[str, object],
+) -> None:
+    quick = Redactor(secrets_of(settings_of()))
+    thorough = {quick.text(name): quick._field(name, value) for name, value in event.items()}
+    assert quick(None, "info", dict(event)) == thorough
+
+
+@pytest.mark.parametrize("value", [2**70, float("nan"), b"bytes", {1: 2}, object, "\ud800"])
+def test_a_line_is_written_whatever_the_value(value: object) -> None:
+    output = Written()
+    get_logger().info("media.test", value=value)
+    assert output.lines[0]["event"] == "media.test"

@@ -1,19 +1,15 @@
-"""Health, readiness, documentation, and the one log line per request."""
+"""Health, readiness, documentation."""
 
-import io
 import json
-from collections.abc import Iterator
 
 import httpx
 import msgspec
 import pytest
-import structlog
 
 from adapters.runtime import Runtime, open_api_runtime
 from adapters.settings import Settings
-from adapters.telemetry import configure
 from api import app
-from tests.kit.http import ApiClient, asked, refused, serving
+from tests.kit.http import ApiClient, refused, serving
 
 
 async def test_health_is_exactly_this_and_asks_nobody(http: httpx.AsyncClient) -> None:
@@ -93,37 +89,3 @@ async def test_every_schema_the_document_names_is_in_it(runtime: Runtime) -> Non
         text = (await client.get("/openapi.json")).text
     named = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
     assert named == set(json.loads(text)["components"]["schemas"])
-
-
-@pytest.fixture
-def lines(settings: Settings) -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    configure(settings, process="api", stream=stream)
-    yield stream
-    structlog.reset_defaults()
-
-
-async def test_every_request_leaves_one_line_and_no_secret(
-    client: ApiClient, lines: io.StringIO
-) -> None:
-    presigned = await client.presign()
-    await client.get("/files")
-    await client.http.get("/health")
-    await client.send("GET", "/files?limit=x")
-    await client.send("POST", "/upload/presign", json=asked(serviceCode=None))
-    written = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert [(line["event"], line["status"]) for line in written] == [
-        ("media.upload.presign", 200),
-        ("media.files.list", 200),
-        ("media.files.list", 400),
-        ("media.upload.presign", 400),
-    ]
-    first = written[0]
-    assert first["tenantId"] == client.tenant
-    assert first["userId"] == client.user
-    assert first["mediaId"] == presigned["mediaId"]
-    assert (first["mimeType"], first["fileSize"]) == ("image/png", asked()["fileSize"])
-    assert first["durationMs"] > 0
-    assert written[2]["code"] == "INVALID_FIELD"
-    assert client.key not in lines.getvalue()
-    assert "Signature" not in lines.getvalue()

@@ -10,6 +10,7 @@ import httpx
 from litestar.types import ASGIApp
 
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY, Settings
+from tests.kit import written
 from tests.kit.library import PNG
 from workers import projector
 
@@ -74,6 +75,7 @@ class ApiClient:
     ) -> httpx.Response:
         """One request, as the gateway passes it on."""
         given = {**self.headers, **(headers or {})}
+        written.remember(given.get("idempotency-key", ""))
         answer = await self.http.request(method, path, headers=given, **rest)
         if method != "GET" and "media-position" in answer.headers:
             self.position = str(max(int(self.position), int(answer.headers["media-position"])))

@@ -22,6 +22,7 @@ import psycopg
 
 from adapters.embedded import ObjectServer, Postgres, Valkey, free_port
 from adapters.supervisor import Supervisor
+from tests.kit import written
 
 START_SECONDS = 60
 SMALL = {"shared_buffers": "64MB", "io_method": "sync", "max_wal_size": "256MB"}
@@ -120,7 +121,9 @@ def embedded_postgres(home: Path) -> Postgres:
 
 
 def new_secret() -> str:
-    return secrets.token_hex(16)
+    made = secrets.token_hex(16)
+    written.remember(made)
+    return made
 
 
 class Run(Protocol):

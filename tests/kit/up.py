@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from adapters.embedded import free_port
+from tests.kit import written
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 90.0
@@ -52,11 +54,17 @@ class Up:
             return (self.home / "run.json").exists()
 
         wait_until(ready)
+        passwords = [urlsplit(self.run[name]).password for name in ("database", "redis")]
+        keys = [self.run["objectStore"][name] for name in ("accessKey", "secretKey")]
+        written.remember(*(secret for secret in (*passwords, *keys) if secret))
         return self.run
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(SECONDS)
+        code = self.process.wait(SECONDS)
+        # For the look at all that is written, and for whoever wonders why a test failed.
+        sys.stdout.write(self.printed)
+        return code
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

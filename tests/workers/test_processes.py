@@ -31,6 +31,7 @@ async def test_a_process_logs_json_lines_and_ends_well_when_asked_to(
     await asyncio.sleep(0.5)
     child.send_signal(number)
     out, err = await asyncio.wait_for(child.communicate(), 30)
+    sys.stdout.write(out.decode())  # for the look at all that is written
     assert child.returncode == 0
     assert err == b""
     assert [json.loads(line)["event"] for line in out.splitlines()][-1] == "media.process.stopped"

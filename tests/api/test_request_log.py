@@ -1,0 +1,128 @@
+"""The one log line of every request (spec 8.1)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.settings import Settings
+from api import app, internal_app
+from api.request_log import QUIET
+from tests.kit.http import ApiClient, asked
+from tests.kit.lines import Lines, logged
+
+ALWAYS = {"level", "event", "process", "at", "requestId", "durationMs", "status"}
+CALLER = {"tenantId", "userId"}
+FILE = {"mediaId", "mimeType", "fileSize"}
+
+
+@pytest.fixture
+def lines(settings: Settings) -> Iterator[Lines]:
+    with logged(settings) as found:
+        yield found
+
+
+async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_known(
+    client: ApiClient, lines: Lines
+) -> None:
+    presigned = await client.presign()
+    media_id = presigned["mediaId"]
+    await client.put(presigned)
+    await client.complete(media_id)
+    for path in ("", "/stats", f"/{media_id}", f"/{media_id}/download", f"/{media_id}/history"):
+        await client.get(f"/files{path}")
+    await client.get(f"/upload/{media_id}")
+    await client.delete(media_id)
+    await client.send("POST", "/files/bulk-delete", json={"ids": [media_id]})
+    known = {
+        "media.upload.presign": CALLER | FILE | {"position"},
+        "media.upload.complete": CALLER | FILE | {"position"},
+        "media.upload.status": CALLER | FILE | {"position"},
+        "media.files.list": CALLER | {"position"},
+        "media.files.stats": CALLER | {"position"},
+        "media.files.get": CALLER | FILE | {"position"},
+        "media.files.download": CALLER | FILE | {"position"},
+        "media.files.history": CALLER | {"mediaId", "position"},
+        "media.files.delete": CALLER | FILE | {"position"},
+        "media.files.bulk_delete": CALLER | {"count", "position"},
+    }
+    assert set(known) == {route.opt["event"] for route in app.ROUTES} - QUIET
+    for event, fields in known.items():
+        (line,) = lines.of(event)
+        assert set(line) == ALWAYS | fields, event
+        expected = {"tenantId": client.tenant, "userId": client.user, "mediaId": media_id}
+        expected |= {"mimeType": "image/png", "fileSize": asked()["fileSize"]}
+        assert {name: line[name] for name in expected if name in fields} == {
+            name: value for name, value in expected.items() if name in fields
+        }
+        assert line["status"] in (200, 302)
+        assert line["durationMs"] > 0
+    assert client.key not in lines.text
+    assert "Signature" not in lines.text
+
+
+async def test_every_route_of_the_internal_app_leaves_one_line(
+    client: ApiClient, internal: httpx.AsyncClient, lines: Lines
+) -> None:
+    media_id = (await client.presign())["mediaId"]
+    body = {"mediaIds": [media_id], "tenantId": client.tenant}
+    await internal.post("/internal/resolve", json=body)
+    await internal.get("/internal/failures")
+    await internal.post(f"/internal/failures/{media_id}/retry")
+    await internal.delete(f"/internal/tenants/{client.tenant}")
+    known = {
+        "media.internal.resolve": {"tenantId", "count", "position"},
+        "media.internal.failures": set(),
+        "media.internal.retry": {"mediaId", "code"},
+        "media.internal.tenant_removed": {"tenantId", "position"},
+    }
+    assert set(known) == {route.opt["event"] for route in internal_app.ROUTES} - QUIET
+    for event, fields in known.items():
+        (line,) = lines.of(event)
+        assert set(line) == ALWAYS | fields, event
+
+
+async def test_a_refusal_is_one_line_that_says_who_and_why(client: ApiClient, lines: Lines) -> None:
+    await client.send("GET", "/files?limit=x")
+    await client.but(permissions="media:files.read").send("POST", "/upload/presign", json=asked())
+    await client.but(key="wrong").send("GET", "/files")
+    await client.send("POST", "/upload/presign", json=asked(serviceCode=None))
+    await client.http.get("/nothing")
+    await client.http.get("/health")
+    who = (client.user, client.tenant)
+    assert [
+        (line["event"], line["status"], line["code"], line.get("userId"), line.get("tenantId"))
+        for line in lines.all
+    ] == [
+        ("media.files.list", 400, "INVALID_FIELD", *who),
+        ("media.upload.presign", 403, "FORBIDDEN", client.user, None),
+        ("media.files.list", 401, "UNAUTHORIZED", None, None),
+        ("media.upload.presign", 400, "MISSING_FIELDS", *who),
+        ("media.unknown", 404, "NOT_FOUND", None, None),
+    ]
+
+
+FORGED = '{"level":"info","event":"forged"}'
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fileName": f"a\u2028{FORGED}"},
+        {"fileName": f"a\n{FORGED}"},
+        {"fileName": "a\x1b[2K\x1b[1A"},
+        {"contentType": f"image/png\r\n{FORGED}"},
+        {"contentType": f"image/png\u0085{FORGED}"},
+        {"serviceCode": f"blog\u2029{FORGED}"},
+        {"fileSize": 2**70},
+    ],
+)
+async def test_nothing_a_caller_sends_begins_a_line(
+    client: ApiClient, lines: Lines, changes: dict[str, Any]
+) -> None:
+    hostile = {"x-request-id": 'a","event":"forged'}
+    await client.send("POST", "/upload/presign", json=asked(**changes), headers=hostile)
+    (line,) = lines.all
+    assert line["event"] == "media.upload.presign"
+    assert lines.text.rstrip("\n").isprintable()

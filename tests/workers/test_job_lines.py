@@ -1,0 +1,53 @@
+"""The one log line of every job (spec 8.1), with the request it goes back to."""
+
+import msgspec
+
+from adapters.settings import Settings
+from tests.kit.library import PNG, Library
+from tests.kit.lines import logged
+from tests.workers.processes import running, until
+from workers import jobs, reactor
+
+
+async def test_a_job_says_for_whom_it_ran_and_which_request_called_for_it(
+    library: Library, worker_settings: Settings
+) -> None:
+    with logged(worker_settings) as lines:
+        async with running(worker_settings, reactor.main, jobs.main):
+            file = await library.uploaded()
+            await library.delete(file)
+            await until(lambda: library.has(file.id, "objects_purged"))
+
+            async def both_told() -> bool:
+                return bool(
+                    lines.of("media.job.purge_objects") and lines.of("media.job.discard_incoming")
+                )
+
+            await until(both_told)
+    (purged,) = lines.of("media.job.purge_objects")
+    (discarded,) = lines.of("media.job.discard_incoming")
+    for line in (purged, discarded):
+        assert (line["tenantId"], line["mediaId"]) == ("ls_abc123", file.id)
+        assert (line["requestId"], line["status"], line["attempt"]) == ("request-1", "done", 1)
+        assert line["durationMs"] > 0
+        assert line["jobId"]
+    assert (purged["mimeType"], purged["fileSize"]) == ("image/png", len(PNG))
+    assert purged["userId"] == "user_789"
+    history = (await library.runtime.media.load(file.id)).streams[file.id]
+    assert purged["position"] == str(history[-1].position)
+    assert [recorded.correlation_id for recorded in history] == ["request-1"] * 4
+
+
+async def test_a_failed_job_says_so_and_why(library: Library, worker_settings: Settings) -> None:
+    away = msgspec.structs.replace(worker_settings, s3_endpoint="http://127.0.0.1:9")
+    file = await library.uploaded()
+    with logged(worker_settings) as lines:
+        async with running(away, reactor.main, jobs.main):
+
+            async def told() -> bool:
+                return bool(lines.of("media.job.discard_incoming"))
+
+            await until(told)
+    line = lines.of("media.job.discard_incoming")[0]
+    assert (line["status"], line["mediaId"]) == ("retry", file.id)
+    assert line["error"].startswith("ObjectStoreUnavailable")
