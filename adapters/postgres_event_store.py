@@ -7,12 +7,13 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg_pool import PoolTimeout
 
 from adapters.event_mapper import COLUMNS, EVENT_TYPES, recorded_from_row
 from adapters.postgres import Pool, connection, owned, unavailable
 from application.context import Idempotency
 from application.ports import KeptOutcome, KeyClaim, KeyTaken, StreamChanged
-from domain.errors import TenantRemoved
+from domain.errors import DatabaseUnavailable, TenantRemoved
 from domain.event import Recorded
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -23,6 +24,10 @@ MAX_EVENTS = 65_536
 """Ordinals of one transaction; the next position belongs to the next transaction."""
 TENANT_REMOVED = "MS001"
 REMOVAL_ATTEMPTS = 5
+CONNECTION_LOST = "08"
+"""Class of the SQLSTATEs of a connection that broke; psycopg gives none when it saw it itself."""
+SERVER_ENDED = frozenset({"57P01", "57P02"})
+"""A shutdown, or another session's crash: perhaps between the commit and its answer."""
 
 # Known at the append, unique, ordered by transaction id; readers stop at log_horizon().
 POSITION = "(pg_current_xact_id()::text::bigint << 16) + log_epoch()"
@@ -97,8 +102,8 @@ class PostgresEventStore:
     async def append(self, events: Sequence[Recorded], *, claim: KeyClaim | None = None) -> int:
         """Append in one statement; the position of the last event, 0 for a claim alone.
 
-        Raises StreamChanged, KeyTaken, TenantRemoved or DatabaseUnavailable; then nothing was
-        written.
+        Raises StreamChanged, KeyTaken or TenantRemoved, when nothing was written, or
+        DatabaseUnavailable, whose text says so where a lost connection leaves it unknown.
         """
         statement, parameters = append_statement(events, claim)
         for _ in range(KEY_ATTEMPTS):
@@ -232,7 +237,7 @@ async def _position(cursor: psycopg.AsyncCursor[Any]) -> int:
 
 
 def _refusal(error: psycopg.Error) -> Exception:
-    """What an append that wrote nothing tells its caller."""
+    """What an append that wrote nothing, or may have, tells its caller."""
     constraint = error.diag.constraint_name
     if error.sqlstate == TENANT_REMOVED:
         return TenantRemoved("This workspace was removed.")
@@ -244,4 +249,12 @@ def _refusal(error: psycopg.Error) -> Exception:
     # Two appends to the same streams, in opposite order: the other one went through.
     if isinstance(error, errors.DeadlockDetected):
         return StreamChanged()
+    if isinstance(error, psycopg.OperationalError) and not isinstance(error, PoolTimeout):
+        code = error.sqlstate or CONNECTION_LOST
+        if code.startswith(CONNECTION_LOST) or code in SERVER_ENDED:
+            return DatabaseUnavailable(
+                "The connection to the database broke: whether this was carried out is unknown."
+                " Repeat it with the same Idempotency-Key to learn that.",
+                reason=error.sqlstate or type(error).__name__,
+            )
     return unavailable(error)

@@ -3,17 +3,27 @@
 Run by `workers/migrate.py` before a new version starts, and by the tests.
 """
 
+import asyncio
 import hashlib
+import time
 from pathlib import Path
 
 import psycopg
+from psycopg import errors
 
+from adapters.postgres_connection import LIVENESS
 from domain.errors import DatabaseUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 # "media" in ASCII: two migrations of one database wait for each other, whoever starts them.
 ADVISORY_LOCK = 0x6D65646961
+
+LOCK_SECONDS = 1
+"""How long one attempt holds up, at most, the traffic behind a lock that it waits for."""
+LOCK_PATIENCE_SECONDS = 120.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
 
 JOURNAL = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -36,7 +46,7 @@ async def migrate(url: str, directory: Path = MIGRATIONS) -> list[str]:
     files = migration_files(directory)
     try:
         connection = await psycopg.AsyncConnection.connect(
-            url, autocommit=True, application_name="media-migrate"
+            url, autocommit=True, application_name="media-migrate", **LIVENESS
         )
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable("The database does not answer.") from error
@@ -80,14 +90,33 @@ def _refuse_changed_files(files: list[Path], applied: dict[str, str]) -> None:
 
 
 async def _apply(connection: psycopg.AsyncConnection, name: str, script: bytes) -> None:
+    """Apply one file. All who come after a lock that is waited for wait behind it: hence pauses."""
+    give_up_at = time.monotonic() + LOCK_PATIENCE_SECONDS
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await _apply_once(connection, name, script)
+        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+            if time.monotonic() >= give_up_at:
+                raise MigrationError(
+                    f"{name} changed nothing: a long transaction keeps it from a lock. {error}"
+                ) from error
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+async def _apply_once(connection: psycopg.AsyncConnection, name: str, script: bytes) -> None:
     try:
         async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
             # Without parameters psycopg sends the whole file as one simple query.
             await connection.execute(script)
             await connection.execute(
                 "INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)",
                 (name, _checksum(script)),
             )
+    except (errors.LockNotAvailable, errors.DeadlockDetected):
+        raise
     except psycopg.Error as error:
         raise MigrationError(f"{name} failed and changed nothing: {error}") from error
 

@@ -69,7 +69,8 @@ class Media:
     ) -> list[Recorded]:
         """Append what was decided in one transaction; the events as they now stand in the log.
 
-        Raises StreamChanged, KeyTaken, TenantRemoved or DatabaseUnavailable: nothing was written.
+        Raises StreamChanged, KeyTaken or TenantRemoved, when nothing was written, or
+        DatabaseUnavailable, whose text says so where a lost connection leaves it unknown.
         """
         events = [recorded for one in decided for recorded in envelop(one, context)]
         last = await self._store.append(events, claim=claim)

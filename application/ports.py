@@ -80,8 +80,8 @@ class EventStore(Protocol):
 
         Positions are consecutive in the order of `events`, whose owners may differ.
 
-        Raises StreamChanged, KeyTaken, TenantRemoved or DatabaseUnavailable; then nothing was
-        written.
+        Raises StreamChanged, KeyTaken or TenantRemoved, when nothing was written, or
+        DatabaseUnavailable, whose text says so where a lost connection leaves it unknown.
         """
         ...
 

@@ -65,6 +65,42 @@ async def test_the_old_version_keeps_reading_while_a_migration_fails(
         assert connection.execute("SELECT * FROM second").fetchall() == [(2,)]
 
 
+async def test_a_migration_that_waits_for_a_long_reader_holds_up_nobody_behind_it(
+    empty_database: str, directory: Path
+) -> None:
+    await migrate(empty_database, directory)
+    (directory / "0003_third.sql").write_text("ALTER TABLE second ADD x int;")
+    waiting = "SELECT FROM pg_locks WHERE relation = 'second'::regclass AND NOT granted"
+    async with (
+        await psycopg.AsyncConnection.connect(empty_database) as long_reader,
+        await psycopg.AsyncConnection.connect(empty_database, autocommit=True) as other,
+    ):
+        await long_reader.execute("SELECT * FROM second")
+        migrating = asyncio.create_task(migrate(empty_database, directory))
+        while not (await other.execute(waiting)).rowcount:
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            assert (await other.execute("SELECT * FROM second")).rowcount == 1
+        assert not migrating.done()
+        await long_reader.commit()
+        assert await migrating == ["0003_third.sql"]
+
+
+async def test_a_migration_that_gets_no_lock_says_so_and_changes_nothing(
+    empty_database: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(empty_database, directory)
+    monkeypatch.setattr("adapters.postgres_migrations.LOCK_PATIENCE_SECONDS", 0)
+    (directory / "0003_third.sql").write_text(
+        "CREATE TABLE third (id int); ALTER TABLE second ADD x int;"
+    )
+    with psycopg.connect(empty_database) as long_reader:
+        long_reader.execute("SELECT * FROM second")
+        with pytest.raises(MigrationError, match=r"0003_third\.sql .* lock"):
+            await migrate(empty_database, directory)
+    assert "third" not in tables(empty_database)
+
+
 async def test_a_shipped_migration_that_was_edited_is_refused(
     empty_database: str, directory: Path
 ) -> None:

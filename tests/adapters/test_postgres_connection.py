@@ -4,18 +4,31 @@ import asyncio
 import os
 import socket
 
+import msgspec
+import psycopg
 import pytest
 
 from adapters.postgres import connection, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_leader import Leader
 from adapters.postgres_migrations import migrate
+from application.context import Idempotency
+from application.ports import KeyClaim, KeyTaken
 from domain.errors import DatabaseUnavailable
-from tests.kit.log import new_stream, recorded
+from tests.kit.log import ALPHA, new_stream, recorded
+from tests.kit.scenario import START
 from tests.kit.servers import embedded_postgres, supervised, temporary_folder
 from tests.workers.processes import Gate
 
 SIZE = 6
+CLAIM = KeyClaim(
+    owner=ALPHA,
+    user_id="user_789",
+    idempotency=Idempotency(key="key-1", route="media.upload.presign", fingerprint="f1"),
+    outcome=b'{"mediaId": "media_1"}',
+    at=START,
+)
+SOMEONE_WAITS = "SELECT FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted"
 
 
 async def test_a_server_whose_packets_vanish_is_given_up_in_bounded_time(database_url: str) -> None:
@@ -107,3 +120,44 @@ async def test_the_first_request_after_an_outage_is_answered() -> None:
 async def _sleep_on(pool: object) -> None:
     async with connection(pool) as one:  # type: ignore[arg-type]
         await one.execute("SELECT pg_sleep(0.5)")
+
+
+async def test_a_commit_whose_answer_is_lost_is_called_unknown_and_its_key_tells(
+    database_url: str,
+) -> None:
+    async with Gate(database_url) as gate:
+        gate.open()
+        async with (
+            await open_pool(gate.url, role="media_api", size=1) as pool,
+            await psycopg.AsyncConnection.connect(database_url) as other,
+        ):
+            store = PostgresEventStore(pool)
+            # The statement is prepared by its first use, so that the next is one message.
+            await store.append([recorded()], claim=msgspec.structs.replace(CLAIM, user_id="other"))
+            async with other.transaction():
+                await other.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE")
+                appending = asyncio.create_task(store.append([recorded()], claim=CLAIM))
+                async with await psycopg.AsyncConnection.connect(
+                    database_url, autocommit=True
+                ) as watching:
+                    while not (await watching.execute(SOMEONE_WAITS)).rowcount:
+                        await asyncio.sleep(0.01)
+                gate.freeze()
+            while (await other.execute("SELECT FROM events")).rowcount < 2:
+                await other.commit()
+            gate.cut()
+            with pytest.raises(DatabaseUnavailable, match=r"unknown.*Idempotency-Key"):
+                await appending
+            gate.thaw()
+            gate.open()
+            with pytest.raises(KeyTaken):
+                await store.append([recorded()], claim=CLAIM)
+
+
+async def test_what_was_never_sent_is_not_called_unknown() -> None:
+    async with await open_pool(
+        "postgresql://media@127.0.0.1:1/media", role="media_api", size=1
+    ) as pool:
+        pool.timeout = 0.1
+        with pytest.raises(DatabaseUnavailable, match=r"does not answer\.$"):
+            await PostgresEventStore(pool).append([recorded()])
