@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.metrics import watch_pool
 from domain.errors import DatabaseUnavailable
 
 Role = Literal["media_api", "media_worker"]
@@ -51,6 +52,7 @@ async def open_pool(
         name=application_name,
     )
     await pool.open(wait=False)
+    watch_pool(pool)
     return pool
 
 

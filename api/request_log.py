@@ -37,7 +37,7 @@ class RequestLog:
     def __init__(self, app: ASGIApp, *, identities: Identities, metrics: Metrics) -> None:
         self._app = app
         self._identities = identities
-        self._metrics = metrics
+        self.metrics = metrics
         self._log = get_logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +78,7 @@ class RequestLog:
         event = UNKNOWN_ROUTE
         if "route_handler" in scope:
             event = scope["route_handler"].opt.get("event", "media.options")
-        self._metrics.record(event, status, seconds)
+        self.metrics.record(event, status, seconds)
         if event in QUIET and status < 400:  # noqa: PLR2004
             return
         line["durationMs"] = round(seconds * 1000, 1)

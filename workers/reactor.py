@@ -12,6 +12,7 @@ from typing import Protocol
 
 from adapters.dramatiq_queue import DramatiqQueue, QueueUnavailable
 from adapters.event_reader import PostgresEventReader
+from adapters.metrics import EVENTS_TAKEN
 from adapters.postgres import open_pool
 from adapters.postgres_leader import STAND_BY_SECONDS, Leader
 from adapters.redis_hints import PositionHints
@@ -65,11 +66,18 @@ class Reactor:
             await asyncio.to_thread(self._send, sending)
         position = events[-1].position
         await self._leader.store_checkpoint(position)
+        for recorded in events:
+            EVENTS_TAKEN.labels(_family(recorded.event.TYPE)).inc()
         return position
 
     def _send(self, sending: Sequence[tuple[Job, float, Cause]]) -> None:
         for job, delay, cause in sending:
             self._queue.send(job, delay_seconds=delay, cause=cause)
+
+
+def _family(stored_type: str) -> str:
+    """A stored type without its version, which is no other fact."""
+    return stored_type.rpartition(".v")[0]
 
 
 def _cause(recorded: Recorded) -> Cause:
