@@ -1,8 +1,11 @@
 """Prometheus metrics of one process: requests by route and status, and how long they took."""
 
 from functools import cache
+from typing import get_args
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+
+from application.upload_reports import Outcome
 
 DURATION_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Seconds; spec 8.2 alerts on a presign over 0.5."""
@@ -37,6 +40,9 @@ class Metrics:
         # `labels` takes a lock and builds a key: once per route and status is enough.
         self._count = cache(lambda route, status: self._requests.labels(route, status).inc)
         self._observe = cache(lambda route: self._durations.labels(route).observe)
+        # From 0, so that the first report is seen as an increase.
+        for outcome in get_args(Outcome):
+            self._reports.labels("put", outcome)
 
     def record(self, route: str, status: int, seconds: float) -> None:
         """Count one answer."""

@@ -14,6 +14,7 @@ import pytest
 
 from domain.media_type import MEDIA_TYPES
 from tests.kit.exposition import samples
+from tests.kit.monitoring import asked_for
 from tests.kit.samples import sample
 from tests.kit.up import Up, wait_until
 from workers.operations import log, projections
@@ -150,6 +151,8 @@ def test_the_internal_app_tells_the_numbers_of_every_process(up: Up) -> None:
         "media_stored_files",
     ):
         assert counted in told
+    printed = {name.partition("{")[0] for name in told}
+    assert asked_for() - printed == set(), "no process prints what docs/monitoring asks for"
 
 
 def again(attempt: Callable[[], httpx.Response]) -> httpx.Response:
