@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.metrics import watch_pool
 from adapters.postgres_connection import (
     LIVENESS,
     RECONNECT_SECONDS,
@@ -63,6 +64,7 @@ async def open_pool(
         name=application_name,
     )
     await pool.open(wait=False)
+    watch_pool(pool)
     return pool
 
 

@@ -17,6 +17,7 @@ from application.deletion import Deletion
 from application.media import Media
 from application.ports import Clock, Identities, ObjectStore
 from application.upkeep import Upkeep
+from application.upload_reports import UploadReports
 from application.uploads import Uploads
 from application.verification import Verification
 
@@ -33,6 +34,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     media: Media
     objects: ObjectStore
     uploads: Uploads
+    reports: UploadReports
     deletion: Deletion
     upkeep: Upkeep
     limits: RedisLimits
@@ -75,6 +77,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                 pending_lifetime=settings.pending_lifetime,
                 owner_bypass=settings.owner_bypass,
             ),
+            reports=UploadReports(media, owner_bypass=settings.owner_bypass),
             deletion=Deletion(media, objects, owner_bypass=settings.owner_bypass),
             upkeep=Upkeep(
                 media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now

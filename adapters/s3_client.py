@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from adapters.metrics import OBJECT_STORE_FAILURES, object_store_call
 from adapters.settings import Settings
 from adapters.telemetry import get_logger
 from application.ports import ObjectChanged
@@ -40,7 +41,7 @@ class S3Client:
 
         Raises ObjectAbsent, ObjectChanged or ObjectStoreUnavailable.
         """
-        with self.errors(operation, parameters.get("Bucket", "")):
+        with object_store_call(operation), self.errors(operation, parameters.get("Bucket", "")):
             # Shielded: a caller that gives up must not take the client from the others.
             client = await asyncio.shield(self._loading)
             return await getattr(client, operation)(**parameters)
@@ -60,6 +61,7 @@ class S3Client:
                 raise ObjectChanged from error
             if not _is_of_the_store(error):
                 raise
+            OBJECT_STORE_FAILURES.labels(operation).inc()
             get_logger().warning(
                 "media.object_store.unavailable",
                 operation=operation,

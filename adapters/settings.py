@@ -18,6 +18,8 @@ DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar
 DEVELOPMENT_ORIGIN = "http://localhost:3000"
 
 PREFIX = "MEDIA_"
+STANDARD_NAMES = ("otel_", "prometheus_")
+"""Fields that begin so are variables other products know too, and have no prefix of ours."""
 MIN_SECRET_LENGTH = 32
 MAX_LIMIT = 100_000
 """Requests a minute: Redis keeps the time of each, some 10 bytes."""
@@ -97,6 +99,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redrive_after_seconds: int = 120
     """Work whose effect is not in the log this long after it was due is sent again."""
 
+    metrics_port: int = 0
+    """Port on which this process alone serves its `/metrics`; 0 is none. Never published."""
+    prometheus_multiproc_dir: str = ""
+    """A folder that the processes of one host share for their metrics; empty at the start."""
+
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
     port: int = 8789
@@ -141,10 +148,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         values: dict[str, object] = {}
         hints = get_type_hints(cls)
         for field in msgspec.structs.fields(cls):
-            text = environ.get(PREFIX + field.name.upper(), "").strip()
+            text = environ.get(variable_of(field.name), "").strip()
             if not text:
                 if field.required:
-                    raise SettingsError(f"{PREFIX}{field.name.upper()} is not set.")
+                    raise SettingsError(f"{variable_of(field.name)} is not set.")
                 continue
             values[field.name] = _parse(field.name, text, hints[field.name])
         settings = cls(**values)  # type: ignore[arg-type]
@@ -219,6 +226,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{PREFIX}PUBLIC_BASE_URL must be https in production.")
 
 
+def variable_of(field: str) -> str:
+    """The environment variable that a field of Settings is read from."""
+    return field.upper() if field.startswith(STANDARD_NAMES) else PREFIX + field.upper()
+
+
 def child_environment(
     values: Mapping[str, str],
     *,
@@ -244,4 +256,4 @@ def _parse(name: str, text: str, kind: object) -> object:
             return msgspec.json.decode(text, type=dict[str, ServiceRules])
         return msgspec.convert(text, kind)
     except msgspec.MsgspecError as error:
-        raise SettingsError(f"{PREFIX}{name.upper()} is wrong: {error}") from error
+        raise SettingsError(f"{variable_of(name)} is wrong: {error}") from error

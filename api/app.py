@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.types import ControllerRouterHandler
 
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
-from api import docs, files, operations, uploads
+from api import docs, files, operations, upload_reports, uploads
 from api.cors import Cors
 from api.cursors import Cursors
 from api.errors import answer_error
@@ -19,10 +19,10 @@ from api.request_log import RequestLog
 from api.security import check_caller
 from projections.read_models import READ_MODELS
 
-ROUTES = [*uploads.ROUTES, *files.ROUTES, *operations.ROUTES]
+ROUTES = [*uploads.ROUTES, *upload_reports.ROUTES, *files.ROUTES, *operations.ROUTES]
 
 
-def create_app(runtime: Runtime) -> ASGIApp:
+def create_app(runtime: Runtime) -> RequestLog:
     """The public app on an open runtime."""
     routes = [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())]
     return assemble(runtime, routes, Cors(runtime.settings.allowed_origins))
@@ -30,7 +30,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
 
 def assemble(
     runtime: Runtime, routes: Sequence[ControllerRouterHandler], cors: Cors | None = None
-) -> ASGIApp:
+) -> RequestLog:
     """Routes with all that both apps have around them; without `cors` for no page at all."""
     metrics = Metrics()
     readiness = Readiness(

@@ -5,9 +5,8 @@ import sys
 import msgspec
 from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
-from litestar.types import ASGIApp
 
-from adapters.readiness import follower_lags, oldest_writer_seconds
+from adapters.metrics import CONTENT_TYPE, exposition
 from adapters.runtime import Runtime, open_internal_runtime
 from api import operations
 from api.app import assemble
@@ -16,7 +15,9 @@ from api.metrics import Metrics
 from api.parameters import known_id
 from api.positions import read_at, wanted_position
 from api.process import run
+from api.request_log import RequestLog
 from api.routes import OPEN, MediaRequest, answer, note, runtime_of
+from api.system_metrics import system_metrics
 from application.context import SystemContext
 from domain.errors import InvalidField, MediaNotFound
 from domain.object_key import is_media_id
@@ -149,16 +150,11 @@ async def retry(request: MediaRequest) -> ASGIResponse:
 
 @get("/metrics", access=OPEN, event="media.metrics")
 async def metrics(request: MediaRequest) -> ASGIResponse:
-    """Everything Prometheus asks for."""
+    """What this process counts, or all of the host where they share a folder; and the system."""
     numbers: Metrics = request.app.state["metrics"]
-    pool = runtime_of(request).pool
-    for lag in await follower_lags(pool):
-        numbers.follower(lag.follower, position=lag.position, lag_seconds=lag.behind_seconds)
-    numbers.work(
-        oldest_writer_seconds=await oldest_writer_seconds(pool),
-        failed_purges=len(await unfinished_work.failures(pool, MAX_FAILURES)),
-    )
-    return ASGIResponse(body=numbers.text(), media_type="text/plain; version=1.0.0")
+    runtime = runtime_of(request)
+    counted = exposition(runtime.settings, numbers.registry)
+    return ASGIResponse(body=counted + await system_metrics(runtime), media_type=CONTENT_TYPE)
 
 
 def _context(request: MediaRequest) -> SystemContext:
@@ -174,7 +170,7 @@ def _context(request: MediaRequest) -> SystemContext:
 ROUTES = [resolve, remove_tenant, failures, retry, metrics, *operations.ROUTES]
 
 
-def create_app(runtime: Runtime) -> ASGIApp:
+def create_app(runtime: Runtime) -> RequestLog:
     """The internal app on an open runtime of the worker role."""
     return assemble(runtime, ROUTES)
 

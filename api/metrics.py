@@ -1,8 +1,11 @@
 """Prometheus metrics of one process: requests by route and status, and how long they took."""
 
 from functools import cache
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+
+from application.upload_reports import Outcome
 
 DURATION_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Seconds; spec 8.2 alerts on a presign over 0.5."""
@@ -13,6 +16,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # What the adapters of the process count.
+        self.registry.register(REGISTRY)
         self._requests = Counter(
             "media_requests",
             "Answered requests.",
@@ -26,26 +31,10 @@ class Metrics:
             buckets=DURATION_BUCKETS,
             registry=self.registry,
         )
-        self._positions = Gauge(
-            "media_follower_position",
-            "Log position a follower has reached.",
-            ["follower"],
-            registry=self.registry,
-        )
-        self._lags = Gauge(
-            "media_follower_lag_seconds",
-            "Age of the oldest event a follower has not taken.",
-            ["follower"],
-            registry=self.registry,
-        )
-        self._writer = Gauge(
-            "media_oldest_writer_seconds",
-            "Age of the oldest writing transaction of the cluster: followers wait for it.",
-            registry=self.registry,
-        )
-        self._failures = Gauge(
-            "media_failed_purges",
-            "Removals of bytes that an operator must look at.",
+        self._reports = Counter(
+            "media_upload_reports",
+            "PUTs of browsers that went wrong, as they tell.",
+            ["stage", "outcome"],
             registry=self.registry,
         )
         self._limited = Counter(
@@ -63,6 +52,9 @@ class Metrics:
         # `labels` takes a lock and builds a key: once per route and status is enough.
         self._count = cache(lambda route, status: self._requests.labels(route, status).inc)
         self._observe = cache(lambda route: self._durations.labels(route).observe)
+        # From 0, so that the first report is seen as an increase.
+        for outcome in get_args(Outcome):
+            self._reports.labels("put", outcome)
 
     def record(self, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -77,16 +69,6 @@ class Metrics:
         """One request passed without being counted."""
         self._not_counted.labels(limit).inc()
 
-    def follower(self, name: str, *, position: int, lag_seconds: float) -> None:
-        """Where a follower stands."""
-        self._positions.labels(name).set(position)
-        self._lags.labels(name).set(lag_seconds)
-
-    def work(self, *, oldest_writer_seconds: float, failed_purges: int) -> None:
-        """What stands in the way."""
-        self._writer.set(oldest_writer_seconds)
-        self._failures.set(failed_purges)
-
-    def text(self) -> bytes:
-        """The exposition text."""
-        return generate_latest(self.registry)
+    def upload_report(self, stage: str, outcome: str) -> None:
+        """Count one report of a client."""
+        self._reports.labels(stage, outcome).inc()

@@ -12,6 +12,7 @@ from api.files import CATEGORIES, MAX_LIMIT, MAX_SERVICES, SORTS, FileList, Hist
 from api.routes import OPEN
 from api.uploads import Presigned, UploadStatus, Verifying
 from application.deletion import BulkDelete, BulkDeleted, Deleted
+from application.upload_reports import ReportUpload
 from application.uploads import CompleteUpload, RequestUpload
 from projections.file_resource import FileResource
 from projections.storage_stats import StorageStats
@@ -42,6 +43,7 @@ DESCRIBED: Mapping[str, Described] = {
         refusals=(404, 410, 502),
     ),
     "media.upload.status": Described(answers={200: UploadStatus}, refusals=(404,)),
+    "media.upload.report": Described(body=ReportUpload, answers={204: None}, refusals=(404,)),
     "media.files.list": Described(
         answers={200: FileList},
         query={
@@ -70,6 +72,7 @@ IDENTITY: Sequence[tuple[str, bool, str]] = (
     ("x-user-permissions", False, "By comma or space."),
     ("x-request-id", False, "Echoed back; made when absent."),
 )
+NO_CONTENT = 204
 QUERY_REFUSALS = (400, 401, 403, 500)
 COMMAND_REFUSALS = (*QUERY_REFUSALS, 409)
 BODY_REFUSALS = (413, 415)
@@ -105,8 +108,8 @@ def document(routes: Iterable[HTTPRouteHandler]) -> bytes:
 def _operation(handler: HTTPRouteHandler, described: Described, method: str, path: str) -> Schema:
     refusals = set(QUERY_REFUSALS if method == "GET" else COMMAND_REFUSALS)
     refusals |= set(described.refusals) | set(BODY_REFUSALS if described.body else ())
-    responses = {str(status): _answer(kind) for status, kind in described.answers.items()}
-    responses |= {str(status): _answer(Envelope) for status in sorted(refusals)}
+    answers = [*described.answers.items(), *((status, Envelope) for status in sorted(refusals))]
+    responses = {str(status): _answer(status, kind) for status, kind in answers}
     operation: Schema = {
         "operationId": handler.opt["event"],
         "summary": (handler.fn.__doc__ or "").strip(),
@@ -137,18 +140,20 @@ def _parameters(described: Described, method: str, path: str) -> list[Schema]:
     return parameters
 
 
-def _answer(kind: type | None) -> Schema:
+def _answer(status: int, kind: type | None) -> Schema:
     headers: Schema = {"x-request-id": {"schema": TEXT}}
     if kind is not Envelope:
         headers["media-position"] = {"schema": POSITION}
-    described: Schema = {"description": _sentence(kind), "headers": headers}
+    described: Schema = {"description": _sentence(status, kind), "headers": headers}
     if kind is not None:
         described["content"] = _content(kind)
     return described
 
 
-def _sentence(kind: type | None) -> str:
-    return (kind.__doc__ or "").strip() if kind is not None else "Go to `Location`."
+def _sentence(status: int, kind: type | None) -> str:
+    if kind is not None:
+        return (kind.__doc__ or "").strip()
+    return "Done." if status == NO_CONTENT else "Go to `Location`."
 
 
 @cache

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 
 import uvicorn
-from litestar.types import ASGIApp
 
+from adapters.metrics import keep_metrics
 from adapters.runtime import Runtime
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
+from api.request_log import RequestLog
 
 DRAIN_SECONDS = 25
 """Longer than a complete may take (10 s), shorter than the 30 s after which deployers kill."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than a gateway keeps an idle connection: else it sends into one that just closed."""
 
+Create = Callable[[Runtime], RequestLog]
 Open = Callable[[Settings], AbstractAsyncContextManager[Runtime]]
 
 
@@ -37,7 +39,7 @@ class Server(uvicorn.Server):
 def run(
     process: str,
     open_runtime: Open,
-    create: Callable[[Runtime], ASGIApp],
+    create: Create,
     *,
     port: Callable[[Settings], int],
 ) -> int:
@@ -65,14 +67,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(
-    settings: Settings, open_runtime: Open, create: Callable[[Runtime], ASGIApp], port: int
-) -> int:
+async def _serve(settings: Settings, open_runtime: Open, create: Create, port: int) -> int:
     log = get_logger()
     async with open_runtime(settings) as runtime:
+        app = create(runtime)
         server = Server(
             uvicorn.Config(
-                create(runtime),
+                app,
                 host=settings.host,
                 port=port,
                 http="httptools",
@@ -94,9 +95,13 @@ async def _serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
+        metrics = asyncio.create_task(keep_metrics(settings, app.metrics.registry))
         try:
             await server.serve()
         except SystemExit:  # uvicorn's way to say that it could not listen; it has logged why
             return 1
+        finally:
+            metrics.cancel()
+            await asyncio.gather(metrics, return_exceptions=True)
         log.info("media.process.stopped", status=0)
     return 0

@@ -51,7 +51,7 @@ class RequestLog:
     ) -> None:
         self._app = app
         self._identities = identities
-        self._metrics = metrics
+        self.metrics = metrics
         self._cors = cors or Cors(())
         self._log = get_logger()
 
@@ -95,7 +95,7 @@ class RequestLog:
         event = UNKNOWN_ROUTE
         if "route_handler" in scope:
             event = scope["route_handler"].opt.get("event", "media.options")
-        self._metrics.record(event, status, seconds)
+        self.metrics.record(event, status, seconds)
         if event in QUIET and status < 400:  # noqa: PLR2004
             return
         line["durationMs"] = round(seconds * 1000, 1)

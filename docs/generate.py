@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.settings import PREFIX, Settings
+from adapters.settings import Settings, variable_of
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -95,7 +95,7 @@ def configuration() -> str:
     for field in msgspec.structs.fields(Settings):
         default = "required" if field.required else default_text(field)
         note = notes.get(field.name, "").replace("|", "\\|")
-        lines.append(f"| `{PREFIX}{field.name.upper()}` | {default} | {note} |")
+        lines.append(f"| `{variable_of(field.name)}` | {default} | {note} |")
     return "\n".join(lines) + "\n"
 
 

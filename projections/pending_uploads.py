@@ -148,3 +148,23 @@ async def overdue(
     async with connection(pool) as one:
         cursor = await one.execute(_OVERDUE, (before, *behind, limit))
         return [OverdueUpload(*row) for row in await cursor.fetchall()]
+
+
+class PendingCount(msgspec.Struct, frozen=True):
+    """Pending uploads of all owners."""
+
+    all: int
+    stale: int
+    """Asked for before the time, and not completed since."""
+
+
+_COUNT = """
+SELECT count(*), count(*) FILTER (WHERE requested_at < %s) FROM pending_uploads_v1
+"""
+
+
+async def count(pool: Pool, before: datetime) -> PendingCount:
+    """How many there are, for metrics. For the role media_worker."""
+    async with connection(pool) as one:
+        row = await (await one.execute(_COUNT, (before,))).fetchone()
+    return PendingCount(*row) if row else PendingCount(0, 0)

@@ -19,7 +19,7 @@ from domain.media_type import Category
 from domain.tenant import TenantRemoved
 from projections.file_resource import FileResource, category_of
 from projections.projection import Statement, columns
-from projections.reading import Answer, Pool, fetch_owned, owned
+from projections.reading import Answer, Pool, connection, fetch_owned, owned
 
 CATEGORIES: tuple[Category, ...] = ("image", "video", "document")
 
@@ -144,3 +144,22 @@ async def stats(pool: Pool, owner: str) -> Answer[StorageStats]:
             usage.files += files
             usage.bytes += size
     return Answer(result, answer.position)
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What all owners store together."""
+
+    files: int
+    bytes: int
+
+
+_TOTALS = """
+SELECT coalesce(sum(files), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM storage_stats_v1
+"""
+
+
+async def totals(pool: Pool) -> Totals:
+    """The sums over all owners, for metrics. For the role media_worker."""
+    async with connection(pool) as one:
+        row = await (await one.execute(_TOTALS)).fetchone()
+    return Totals(*row) if row else Totals(0, 0)

@@ -181,6 +181,16 @@ WHERE failure IS NOT NULL ORDER BY failed_at DESC LIMIT %s
 """
 
 
+_FAILURE_COUNT = "SELECT count(*) FROM unfinished_work_v1 WHERE failure IS NOT NULL"
+
+
+async def failure_count(pool: Pool) -> int:
+    """How much work of all owners failed for good. For the role media_worker."""
+    async with connection(pool) as one:
+        row = await (await one.execute(_FAILURE_COUNT)).fetchone()
+    return int(row[0]) if row else 0
+
+
 async def due(pool: Pool, before: datetime, limit: int) -> list[UnfinishedWork]:
     """Work of all owners that was due before the time, oldest first. For the role media_worker."""
     async with connection(pool) as one:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from adapters.settings import PREFIX, Settings
+from adapters.settings import Settings, variable_of
 from workers.processes import MIGRATE, PROCESSES
 
 ROOT = Path(__file__).parent.parent
@@ -58,7 +58,7 @@ def test_no_secret_is_written_down() -> None:
 
 
 def test_every_variable_of_ours_is_a_setting_and_all_that_are_required_are_given() -> None:
-    known = {PREFIX + name.upper() for name in Settings.__struct_fields__}
+    known = {variable_of(name) for name in Settings.__struct_fields__}
     for service in OURS.values():
         assert set(service["environment"]) <= known
     given = {

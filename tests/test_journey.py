@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from domain.media_type import MEDIA_TYPES
+from tests.kit.exposition import samples
+from tests.kit.monitoring import asked_for
 from tests.kit.samples import sample
 from tests.kit.up import Up, wait_until
 from workers.operations import log, projections
@@ -126,6 +128,31 @@ def take_through_its_life(person: Person, mime_type: str) -> None:
         "upload_completed",
         "file_deleted",
     ]
+
+
+def test_the_internal_app_tells_the_numbers_of_every_process(up: Up) -> None:
+    with Person(up.run, "ls_numbers") as person:
+        take_through_its_life(person, "image/png")
+
+        def numbers() -> dict[str, float]:
+            return samples(httpx.get(f"{person.internal}/metrics").text)
+
+        wait_until(lambda: 'media_jobs_total{job="purge_objects",status="done"}' in numbers())
+        told = numbers()
+    for counted in (
+        'media_requests_total{route="media.upload.presign",status="200"}',
+        'media_requests_total{route="media.files.delete",status="200"}',
+        'media_request_seconds_count{route="media.upload.complete"}',
+        'media_events_total{type="media_file.file_deleted"}',
+        'media_projected_events_total{read_model="file_list_v1"}',
+        'media_object_store_seconds_count{operation="copy_object"}',
+        'media_pool_connections{pool="media-api",state="max"}',
+        'media_pool_connections{pool="media-projector",state="max"}',
+        "media_stored_files",
+    ):
+        assert counted in told
+    printed = {name.partition("{")[0] for name in told}
+    assert asked_for() - printed == set(), "no process prints what docs/monitoring asks for"
 
 
 def again(attempt: Callable[[], httpx.Response]) -> httpx.Response:

@@ -49,6 +49,13 @@ class Home(msgspec.Struct, frozen=True):
         _write(file, msgspec.json.encode(made))
         return made
 
+    def metrics_folder(self) -> Path:
+        """An empty folder for the numbers of this start's processes."""
+        folder = self.data / "metrics"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        return folder
+
     def announce(self, run: Mapping[str, object], environment: Mapping[str, str]) -> None:
         """Write run.json, and the settings as lines that a shell can read."""
         lines = "".join(f"{name}={shlex.quote(text)}\n" for name, text in environment.items())

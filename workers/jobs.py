@@ -10,6 +10,7 @@ import msgspec
 
 from adapters.dramatiq_queue import DramatiqQueue
 from adapters.dramatiq_worker import Attempt, DramatiqWorker, TryAgain
+from adapters.metrics import JOB_SECONDS, JOBS_RUN
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
 from adapters.telemetry import Redactor, get_logger, secrets_of
@@ -111,8 +112,10 @@ class JobRunner:
         fields = _subject(job, attempt)
 
         def line(status: str) -> dict[str, object]:
-            duration = round((time.perf_counter() - began) * 1000, 1)
-            return fields | {"durationMs": duration, "status": status}
+            seconds = time.perf_counter() - began
+            JOBS_RUN.labels(job.NAME, status).inc()
+            JOB_SECONDS.labels(job.NAME).observe(seconds)
+            return fields | {"durationMs": round(seconds * 1000, 1), "status": status}
 
         event = f"media.job.{job.NAME}"
         try:
@@ -142,6 +145,7 @@ class JobRunner:
     async def give_up(self, job: Job, attempt: Attempt, error: str) -> None:
         """Record a failed purge in the log; of other jobs the scheduler asks again."""
         event = f"media.job.{job.NAME}"
+        JOBS_RUN.labels(job.NAME, "gave_up").inc()
         self._log.error(event, **_subject(job, attempt), status="gave_up", error=error)
         if isinstance(job, PurgeObjects):
             # Events are kept for ever: what a library says in an error is not.

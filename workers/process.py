@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from adapters.metrics import keep_metrics
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
 
@@ -35,11 +36,12 @@ def run(process: str, main: Main) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         log.info("media.process.started")
-        living = asyncio.create_task(_show_life(settings.liveness_file))
+        living = asyncio.gather(_show_life(settings.liveness_file), keep_metrics(settings))
         try:
             code = await main(settings, stop)
         finally:
             living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
         log.info("media.process.stopped", status=code)
         return code
 

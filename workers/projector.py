@@ -5,9 +5,13 @@ Several may run: for each read model one works at a time, the others stand by.
 
 import asyncio
 import sys
+import time
 from collections.abc import Collection, Sequence
 
+from psycopg import AsyncConnection
+
 from adapters.event_reader import PostgresEventReader
+from adapters.metrics import PROJECTED, PROJECTION_SECONDS
 from adapters.postgres import open_pool
 from adapters.redis_hints import PositionHints
 from adapters.settings import Settings
@@ -105,10 +109,21 @@ async def _catch_up(follower: Follower, pool: Pool, wake: Wake, stop: asyncio.Ev
     async with connection(pool) as one:
         for seconds in (0, *LOOK_AGAIN_SECONDS):
             await asyncio.sleep(seconds)
-            while not stop.is_set() and await follower.step(one):
+            while not stop.is_set() and await _step(follower, one):
                 pass
             if follower.position >= wake.announced:
                 return
+
+
+async def _step(follower: Follower, connection: AsyncConnection) -> int:
+    """The next batch, measured."""
+    began = time.perf_counter()
+    events = await follower.step(connection)
+    if events:
+        name = follower.projection.name
+        PROJECTED.labels(name).inc(events)
+        PROJECTION_SECONDS.labels(name).observe(time.perf_counter() - began)
+    return events
 
 
 async def ring(wakes: Sequence[Wake], hints: PositionHints) -> None:

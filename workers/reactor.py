@@ -12,6 +12,7 @@ from typing import Protocol
 
 from adapters.dramatiq_queue import DramatiqQueue, QueueUnavailable
 from adapters.event_reader import PostgresEventReader
+from adapters.metrics import EVENTS_TAKEN, expect_events, family_of
 from adapters.postgres import open_pool
 from adapters.postgres_leader import STAND_BY_SECONDS, Leader
 from adapters.redis_hints import PositionHints
@@ -23,6 +24,8 @@ from application.policies import react
 from application.ports import JobQueue
 from domain.errors import DatabaseUnavailable
 from domain.event import Recorded
+from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.tenant import TENANT_EVENTS
 from workers.process import pause, run
 
 BATCH = 200
@@ -65,6 +68,8 @@ class Reactor:
             await asyncio.to_thread(self._send, sending)
         position = events[-1].position
         await self._leader.store_checkpoint(position)
+        for recorded in events:
+            EVENTS_TAKEN.labels(family_of(recorded.event.TYPE)).inc()
         return position
 
     def _send(self, sending: Sequence[tuple[Job, float, Cause]]) -> None:
@@ -87,6 +92,7 @@ def _delay(job: Job, now: datetime) -> float:
 async def main(settings: Settings, stop: asyncio.Event) -> int:
     """Follow the log until asked to stop, through outages of Postgres and Redis."""
     log = get_logger()
+    expect_events(event.TYPE for event in (*MEDIA_FILE_EVENTS, *TENANT_EVENTS))
     pool = await open_pool(
         settings.database_url, role="media_worker", size=2, application_name="media-reactor"
     )

@@ -22,6 +22,7 @@ from adapters.embedded import (
     free_port,
     http_status,
 )
+from adapters.metrics import forget_process
 from adapters.postgres_migrations import MigrationError, migrate
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY, child_environment
 from adapters.supervisor import Program, ProgramFailed, Supervisor
@@ -60,6 +61,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
     home: Home
     ports: Ports
+    metrics: Path
+    """Where the processes keep their numbers, so that the internal app can show all."""
     postgres: Postgres
     valkey: Valkey
     objects: ObjectServer
@@ -88,6 +91,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
             "MEDIA_INTERNAL_PORT": str(self.ports.internal_port),
             "MEDIA_EDGE_PORT": str(self.ports.edge_port),
             "MEDIA_HOME": str(self.home.place),
+            "PROMETHEUS_MULTIPROC_DIR": str(self.metrics),
         }
 
     def environment(self) -> dict[str, str]:
@@ -237,8 +241,7 @@ async def _serve(
     applied = await migrate(await instance.postgres.ensure_database("media"))
     output.say(f"{len(applied)} new migrations. Starting {len(PROCESSES)} processes …")
     programs = {process.name: _program(process, instance) for process in PROCESSES}
-    for program in programs.values():
-        await supervisor.start(program)
+    pids = {name: await supervisor.start(program) for name, program in programs.items()}
     await _until_ready(instance, supervisor)
     home.announce(instance.run_file(supervisor.pids), instance.own_variables())
     output.say(summary(instance, seconds=time.monotonic() - began))
@@ -248,7 +251,8 @@ async def _serve(
             raise death
         output.say(f"{death.name} {_ending(death.code)}; it is started again.")
         await asyncio.sleep(RESTART_SECONDS)
-        await supervisor.start(programs[death.name])
+        forget_process(instance.metrics, pids[death.name])
+        pids[death.name] = await supervisor.start(programs[death.name])
         home.announce(instance.run_file(supervisor.pids), instance.own_variables())
 
 
@@ -257,6 +261,7 @@ def _instance(home: Home, ports: Ports) -> Instance:
     return Instance(
         home=home,
         ports=ports,
+        metrics=home.metrics_folder(),
         postgres=Postgres(
             directory=home.data / "postgres", port=free_port(), password=made.database_password
         ),

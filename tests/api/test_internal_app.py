@@ -106,15 +106,3 @@ async def test_a_failed_purge_is_shown_and_can_be_retried(
     path = f"/internal/failures/{file['id']}/retry"
     assert (await internal.post(path)).status_code == 202
     refused(await internal.post(path), 404, "MEDIA_NOT_FOUND")
-
-
-async def test_metrics_count_requests_and_name_every_follower(
-    internal: httpx.AsyncClient,
-) -> None:
-    await internal.post("/internal/resolve", json={"mediaIds": ["a"]})
-    text = (await internal.get("/metrics")).text
-    assert 'media_requests_total{route="media.internal.resolve",status="200"}' in text
-    assert 'media_request_seconds_count{route="media.internal.resolve"}' in text
-    for follower in ("file_list_v1", "storage_stats_v1", "pending_uploads_v1", "audit_trail_v1"):
-        assert f'media_follower_lag_seconds{{follower="{follower}"}}' in text
-    assert "media_failed_purges" in text

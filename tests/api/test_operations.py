@@ -70,6 +70,7 @@ async def test_the_documentation_is_there_only_where_it_is_wanted(
         "/upload/presign",
         "/upload/complete",
         "/upload/{media_id}",
+        "/upload/report",
         "/files",
         "/files/stats",
         "/files/{media_id}",

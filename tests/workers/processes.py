@@ -14,7 +14,7 @@ import msgspec
 
 from adapters.event_reader import PostgresEventReader
 from adapters.postgres import Pool
-from adapters.settings import Settings
+from adapters.settings import Settings, variable_of
 from projections.audit_trail import AuditTrailProjection
 from projections.pending_uploads import PendingUploadsProjection
 from projections.projection import Follower, Projection
@@ -102,7 +102,7 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
                 text = str(value)
             case _:
                 text = msgspec.json.encode(value).decode()
-        environ[f"MEDIA_{name.upper()}"] = text
+        environ[variable_of(name)] = text
     return environ
 
 

@@ -1,0 +1,51 @@
+"""How much waits in the job queue, for metrics: what Dramatiq keeps in Redis, read from outside."""
+
+import time
+
+import msgspec
+import redis.asyncio
+
+from adapters.dramatiq_queue import QUEUE
+
+TIMEOUT_SECONDS = 2.0
+LOOKED_AT = 100
+"""Jobs at the head of the queue: one that was put back may stand before an older one."""
+
+
+class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
+    """The queue at this moment; jobs that a worker has taken are no part of it."""
+
+    ready: int
+    delayed: int
+    dead: int
+    oldest_seconds: float
+    """How long the oldest ready job could have run already."""
+
+
+async def queue_depth(redis_url: str, *, namespace: str) -> QueueDepth:
+    """Look once. Raises redis.RedisError, OSError or TimeoutError when Redis does not answer."""
+    queue = f"{namespace}:jobs:{QUEUE}"
+    client = redis.asyncio.Redis.from_url(
+        redis_url,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        retry=None,
+    )
+    async with client:
+        async with client.pipeline(transaction=False) as together:
+            together.llen(queue)
+            together.llen(f"{queue}.DQ")
+            together.zcard(f"{queue}.XQ")
+            together.lrange(queue, 0, LOOKED_AT - 1)
+            ready, delayed, dead, ids = await together.execute()
+        messages = await client.hmget(f"{queue}.msgs", ids) if ids else []
+    due = [_due_at(message) for message in messages if message is not None]
+    oldest = max(time.time() - min(due), 0.0) if due else 0.0
+    return QueueDepth(ready=ready, delayed=delayed, dead=dead, oldest_seconds=oldest)
+
+
+def _due_at(message: bytes | str) -> float:
+    """When the job could have run at the earliest."""
+    fields = msgspec.json.decode(message)
+    eta = fields["options"].get("eta", 0)
+    return float(max(fields["message_timestamp"], eta)) / 1000
