@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import psycopg
 import pytest
 
 from domain.event import Recorded
@@ -13,6 +14,17 @@ from projections.reading import wait_for
 from projections.rebuild import RebuildRefused
 from tests.projections.conftest import Log
 from tests.projections.histories import Library, deleted, media_id, uploaded
+
+AN_INDEX_THAT_TAKES_LONG = """
+CREATE FUNCTION slowly(id text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  PERFORM pg_advisory_lock_shared(4711);
+  PERFORM pg_advisory_unlock_shared(4711);
+  RETURN id;
+END $$;
+CREATE INDEX file_list_v1_slow ON file_list_v1 (slowly(media_id));
+"""
+"""As long as somebody holds the lock."""
 
 
 class Dying:
@@ -171,6 +183,33 @@ async def test_the_live_model_goes_on_while_it_is_rebuilt(log: Log) -> None:
     await log.follow()
     rows = [row for row in await log.rows("file_list_v1") if row[0] == "t:ls_z"]
     assert len(rows) == number - 1000
+
+
+async def test_while_a_rebuild_makes_an_index_new_events_still_become_visible(log: Log) -> None:
+    await log.append(Library(1).history(50))
+    await log.follow()
+    async with await psycopg.AsyncConnection.connect(log.database, autocommit=True) as other:
+        await other.execute("SELECT pg_advisory_lock(4711)")
+        rebuilding = asyncio.create_task(
+            log.rebuild("file_list_v1", more_ddl=AN_INDEX_THAT_TAKES_LONG)
+        )
+        waiting = (
+            "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"
+        )
+        while not (await (await other.execute(waiting)).fetchall()):
+            assert not rebuilding.done()
+            await asyncio.sleep(0.01)
+        position = await log.store.append(uploaded("t:ls_z", 1000))
+        async with asyncio.timeout(20):
+            await log.settled(position)
+        await log.follow()
+        answer = await recent(log.api, "t:ls_z", public_base_url="https://media.example")
+        assert answer.found
+        assert not rebuilding.done()
+        await other.execute("SELECT pg_advisory_unlock(4711)")
+        await rebuilding
+    answer = await recent(log.api, "t:ls_z", public_base_url="https://media.example")
+    assert answer.found
 
 
 async def test_of_two_followers_one_works_and_the_other_stands_by(log: Log) -> None:
