@@ -22,13 +22,19 @@ from application.jobs import Job, PurgeObjects
 from application.policies import react
 from application.ports import JobQueue
 from domain.errors import DatabaseUnavailable
-from domain.event import Recorded
+from domain.event import Recorded, before_unknown
 from workers.process import pause, run
 
 BATCH = 200
 """Events between two checkpoints: what a crash sends twice at most."""
 RETRY_SECONDS = 1.0
 """When to try again while Postgres or Redis is away."""
+GIVE_WAY_SECONDS = 3 * STAND_BY_SECONDS
+"""How long the lead is left to a newer version, which tries for it every STAND_BY_SECONDS."""
+
+
+class NewerEvent(Exception):
+    """The next event is of a type this version does not know: only a newer one may go past it."""
 
 
 class EventReader(Protocol):
@@ -50,10 +56,12 @@ class Reactor:
     async def follow(self, after: int) -> int:
         """Send the jobs of the next events, then store the checkpoint; the new position.
 
-        Raises QueueUnavailable or DatabaseUnavailable with the checkpoint where it was.
+        Raises NewerEvent, QueueUnavailable or DatabaseUnavailable with the checkpoint where it was.
         """
-        events = await self._reader.read(after, BATCH)
+        events, unknown = before_unknown(await self._reader.read(after, BATCH))
         if not events:
+            if unknown is not None:
+                raise NewerEvent(unknown)
             return after
         now = utc_now()
         sending = [(job, _delay(job, now)) for recorded in events for job in react(recorded)]
@@ -84,6 +92,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
     hints = PositionHints(settings.redis_url, channel=f"{settings.redis_namespace}:positions")
     leader = Leader(settings.database_url, name="reactor")
     reactor = Reactor(PostgresEventReader(pool), queue, leader)
+    newer = ""
     try:
         while not stop.is_set():
             try:
@@ -101,6 +110,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
                 log.warning("media.reactor.waits", error=f"{type(error).__name__}: {error}")
                 await leader.step_down()
                 await pause(stop, RETRY_SECONDS)
+            except NewerEvent as error:
+                if str(error) != newer:
+                    newer = str(error)
+                    log.warning("media.reactor.waits_for_newer_version", eventType=newer)
+                await leader.step_down()
+                await pause(stop, GIVE_WAY_SECONDS)
     finally:
         await leader.step_down()
         await hints.close()

@@ -249,21 +249,6 @@ async def test_two_followers_at_once_count_everything_once(log: Log) -> None:
     assert (await log.everything())["storage_stats_v1"] == live["storage_stats_v1"]
 
 
-async def test_an_event_nobody_knows_moves_the_checkpoint_on(log: Log) -> None:
-    await log.execute(
-        "INSERT INTO events (position, version, at, stream, type, owner, actor, access, command_id,"
-        " correlation_id, data) SELECT (pg_current_xact_id()::text::bigint << 16) + base, 1, now(),"
-        " 'media_x', 'media_file.praised.v9', 't:ls_a', 'user:user_1', 'workspace', 'cmd_1',"
-        """ 'request-1', '{"praised_by": "user_1"}' FROM log_epoch"""
-    )
-    position = await log.append(uploaded("t:ls_a", 1))
-    await log.follow()
-    for name in READ_MODELS:
-        assert await wait_for(log.api, name, position, seconds=0) == position
-    types = [row[4] for row in await log.rows("audit_trail_v1") if row[1] == "media_x"]
-    assert types == ["media_file.praised.v9"]
-
-
 async def test_waiting_for_a_position_ends_when_it_is_reached(log: Log) -> None:
     position = await log.append(uploaded("t:ls_a", 1))
     waiting = asyncio.create_task(wait_for(log.api, "file_list_v1", position))
