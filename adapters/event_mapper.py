@@ -63,6 +63,10 @@ class EventTypes:
         """The stored types, of every version, that these events are read from."""
         return [name for name in (*self._events, *self._upcasters) if self._now(name) in types]
 
+    def names(self) -> list[str]:
+        """Every stored type, of every version, that this version knows."""
+        return [*self._events, *self._upcasters]
+
     def _now(self, stored_type: str) -> type[Event] | None:
         while (upcaster := self._upcasters.get(stored_type)) is not None:
             stored_type = upcaster.to
@@ -93,7 +97,7 @@ class EventTypes:
         return msgspec.convert(values, self._events[stored_type])
 
     def decode_any(self, stored_type: str, data: str | bytes) -> Event:
-        """The same for followers, which pass over what they do not know."""
+        """The same for followers, which stop before what they do not know."""
         try:
             return self.decode(stored_type, data)
         except UnknownEventType:

@@ -17,7 +17,8 @@ WHERE position > %s AND position < (SELECT log_horizon())
 ORDER BY position LIMIT %s
 """  # noqa: S608 - text of ours
 
-# The span is found in the index alone; then only the wanted events are fetched and decoded.
+# The span is found in the index alone; then only the wanted events are fetched and decoded, and
+# what this version does not know, since nobody can say whether that is wanted.
 READ_ONLY = f"""
 WITH span AS MATERIALIZED (
   SELECT max(position) AS reached, count(*) AS events FROM (
@@ -28,7 +29,7 @@ WITH span AS MATERIALIZED (
 )
 SELECT {COLUMNS}, span.reached, span.events FROM span LEFT JOIN events
   ON events.position > %(after)s AND events.position <= span.reached
-  AND events.type = ANY (%(types)s)
+  AND (events.type = ANY (%(types)s) OR events.type <> ALL (%(known)s))
 ORDER BY position
 """  # noqa: S608 - text of ours
 
@@ -49,8 +50,16 @@ class PostgresEventReader:
     async def read_only(
         self, after: int, limit: int, types: Collection[type[Event]]
     ) -> tuple[Sequence[Recorded], int, int]:
-        """Of the next `limit` events those of the types; where all of them end; how many."""
-        parameters = {"after": after, "limit": limit, "types": EVENT_TYPES.stored_as(types)}
+        """Of the next `limit` events those of the types; where all of them end; how many.
+
+        Unknown ones are among those of the types.
+        """
+        parameters = {
+            "after": after,
+            "limit": limit,
+            "types": EVENT_TYPES.stored_as(types),
+            "known": EVENT_TYPES.names(),
+        }
         async with connection(self._pool) as one:
             cursor = one.cursor(binary=True)
             await cursor.execute(READ_ONLY, parameters, prepare=True)

@@ -38,7 +38,8 @@ _AFTER = (
 # Positions are sparse: how many events lie behind must be counted.
 _FOLLOWERS = """
 SELECT lag.follower, lag.reached, lag.behind_seconds,
-  (SELECT count(*) FROM events WHERE position > lag.reached AND position < (SELECT log_horizon()))
+  (SELECT count(*) FROM events WHERE position > lag.reached AND position < (SELECT log_horizon())),
+  lag.next_type
 FROM follower_lag() AS lag ORDER BY lag.follower
 """
 
@@ -69,6 +70,8 @@ class FollowerStatus(msgspec.Struct, frozen=True):
     behind_seconds: float
     """Age of the oldest event it has not taken."""
     behind_events: int
+    next_type: str | None
+    """The stored type of the event it stands before; None when it has taken all."""
 
 
 async def followers(pool: Pool) -> Sequence[FollowerStatus]:

@@ -22,12 +22,16 @@ class FollowerLag(msgspec.Struct, frozen=True):
     follower: str
     position: int
     behind_seconds: float
+    next_type: str | None
+    """The stored type of the event it stands before; None when it has taken all."""
 
 
 async def follower_lags(pool: Pool) -> list[FollowerLag]:
     """All followers that ever ran. Raises DatabaseUnavailable."""
     async with connection(pool) as one:
-        cursor = await one.execute("SELECT follower, reached, behind_seconds FROM follower_lag()")
+        cursor = await one.execute(
+            "SELECT follower, reached, behind_seconds, next_type FROM follower_lag()"
+        )
         return [FollowerLag(*row) for row in await cursor.fetchall()]
 
 
@@ -80,12 +84,17 @@ class Readiness:
         await self._objects.head("incoming", "ready")
 
     async def _projections(self) -> None:
-        lags = {lag.follower: lag.behind_seconds for lag in await follower_lags(self._pool)}
-        late = [
-            name for name in self._followers if lags.get(name, MAX_LAG_SECONDS) >= MAX_LAG_SECONDS
-        ]
+        lags = {lag.follower: lag for lag in await follower_lags(self._pool)}
+        late = []
+        for name in sorted(self._followers):
+            lag = lags.get(name)
+            if lag is None:
+                late.append(f"{name} has never started")
+            elif lag.behind_seconds >= MAX_LAG_SECONDS:
+                # Of a type its version does not know, it is what the follower waits for.
+                late.append(f"{name} stands before {lag.next_type}")
         if late:
-            raise TimeoutError(f"behind or never started: {', '.join(sorted(late))}")
+            raise TimeoutError(", ".join(late))
 
 
 async def _passes(name: str, check: Callable[[], Awaitable[None]]) -> bool:

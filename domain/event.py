@@ -1,6 +1,6 @@
 """The shape of every fact: an `Event` body, and the `Recorded` envelope it has in the log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -36,8 +36,19 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class UnknownEvent(Event, frozen=True, kw_only=True):
-    """A fact this version has no name for, written by a newer one: followers pass over it."""
+    """A fact this version has no name for, written by a newer one: followers stop before it."""
 
     TYPE: ClassVar[str] = "unknown"
     stored_type: str
     data: Mapping[str, object]
+
+
+def before_unknown(events: Sequence[Recorded]) -> tuple[Sequence[Recorded], str | None]:
+    """The events before the first unknown one, and its stored type; None when all are known.
+
+    To pass over it would lose what it means for ever: whoever knows it must be the one to go on.
+    """
+    for number, recorded in enumerate(events):
+        if isinstance(recorded.event, UnknownEvent):
+            return events[:number], recorded.event.stored_type
+    return events, None

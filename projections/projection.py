@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 import psycopg
 
-from domain.event import Event, Recorded
+from domain.event import Event, Recorded, before_unknown
 
 BATCH = 1000
 """Events per transaction: larger ones gain nothing, smaller ones cost a replay its speed."""
@@ -41,7 +41,7 @@ class EventReader(Protocol):
     ) -> tuple[Sequence[Recorded], int, int]:
         """Of the next events those of the types, with where all of them end and how many they are.
 
-        (…, after, 0) at the end of the log.
+        Those of a type this version does not know are among them. (…, after, 0) at the end.
         """
         ...
 
@@ -95,6 +95,8 @@ class Follower:
         self.checkpoint = checkpoint or projection.name
         self.position = 0
         """Of the last event known to be applied, by this follower or another."""
+        self.waits_for: str | None = None
+        """The stored type, unknown to this version, of the event it stands before."""
         self._reader = reader
         self._batch = batch
         self._types = types
@@ -111,10 +113,19 @@ class Follower:
     async def step(self, connection: psycopg.AsyncConnection) -> int:
         """Apply the next batch; how many events it had.
 
-        0: caught up, or another follower is at work and this one stands by.
+        0: caught up, or another follower is at work and this one stands by, or it `waits_for` a
+        newer version to take over.
         """
         changes = await self._next()
+        if changes is not None and not changes.events:
+            # A follower of a newer version may have gone past it.
+            self.position = await checkpoint_of(connection, self.checkpoint)
+            changes = await self._changes(self.position)
+        self.waits_for = None
         if changes is None:
+            return 0
+        if not changes.events:
+            self.waits_for = changes.waits_for
             return 0
         # Two round trips instead of five.
         async with connection.pipeline(), connection.transaction():
@@ -126,7 +137,7 @@ class Follower:
                 # Another follower went on, or a crash of the server took the last commits back.
                 self.position = row[0]
                 changes = await self._changes(self.position)
-                if changes is None:
+                if changes is None or not changes.events:
                     return 0
             for statement in changes.statements:
                 await connection.execute(statement.sql, statement.parameters)
@@ -156,7 +167,12 @@ class Follower:
         else:
             batch = await self._reader.read(after, self._batch)
             last, events = batch[-1].position if batch else after, len(batch)
-        return _Changes(events, last, self.projection.fold(batch)) if events else None
+        known, unknown = before_unknown(batch)
+        if unknown is not None:
+            last, events = known[-1].position if known else after, len(known)
+        elif not events:
+            return None
+        return _Changes(events, last, self.projection.fold(known) if known else (), unknown)
 
     async def close(self) -> None:
         """Let go of what was read ahead."""
@@ -170,8 +186,11 @@ class _Changes(msgspec.Struct, frozen=True):
     """What a batch amounts to."""
 
     events: int
+    """0 when the next one is unknown."""
     last: int
     statements: Sequence[Statement]
+    waits_for: str | None
+    """The unknown type that cut the batch short."""
 
 
 async def checkpoint_of(connection: psycopg.AsyncConnection, follower: str) -> int:

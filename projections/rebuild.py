@@ -2,6 +2,7 @@
 
 The model's own DDL runs in a schema `rebuild_<name>`, the log is replayed into it, and one short
 transaction puts the new tables in the place of the old ones. Readers wait at most LOCK_TIMEOUT.
+No step is one long writing transaction: it would hold every follower back (ADR 2).
 """
 
 import asyncio
@@ -17,8 +18,6 @@ LOCK_TIMEOUT = "100ms"
 """How long readers may queue behind a switch that waits for the tables."""
 SWITCH_ATTEMPTS = 100
 REPLAY_BATCH = 5000
-INDEXES_AT_ONCE = 2
-"""As many cores as the live service can spare."""
 
 Progress = Callable[[int, int], None]
 """Told the position reached and the position to reach."""
@@ -55,7 +54,10 @@ async def rebuild(
         try:
             indexes = await _drop_indexes(connection, schema)
             await _replay(follower, reader, connection, progress)
-            await _make_indexes(database_url, indexes)
+            for definition in indexes:
+                # Unlike the plain form it has no transaction id while it builds.
+                concurrently = definition.replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+                await connection.execute(concurrently.encode())
             return await _switch(follower, connection, schema)
         finally:
             await follower.close()
@@ -99,22 +101,6 @@ async def _drop_indexes(connection: psycopg.AsyncConnection, schema: str) -> lis
     return [definition for _, definition in indexes]
 
 
-async def _make_indexes(database_url: str, definitions: list[str]) -> None:
-    waiting = list(definitions)
-
-    async def make() -> None:
-        async with await psycopg.AsyncConnection.connect(
-            database_url, autocommit=True, application_name="media-rebuild"
-        ) as connection:
-            await connection.execute("SET synchronous_commit = off")
-            while waiting:
-                await connection.execute(waiting.pop().encode())
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(INDEXES_AT_ONCE, len(definitions))):
-            group.create_task(make())
-
-
 async def _look_into(connection: psycopg.AsyncConnection, schema: str, *, local: bool) -> None:
     await connection.execute(
         "SELECT set_config('search_path', %s, %s)", (f'"{schema}", public', local)
@@ -134,7 +120,25 @@ async def _replay(
     progress(follower.position, goal)
     while await follower.step(connection):
         progress(follower.position, max(goal, follower.position))
+    _refuse_unknown(follower)
     await connection.execute("RESET ROLE")
+
+
+async def _follow(follower: Follower, connection: psycopg.AsyncConnection) -> None:
+    """Apply what came since, in short transactions, so that the switch finds little left."""
+    await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(WORKER_ROLE)))
+    while await follower.step(connection):
+        pass
+    _refuse_unknown(follower)
+    await connection.execute("RESET ROLE")
+
+
+def _refuse_unknown(follower: Follower) -> None:
+    if follower.waits_for is not None:
+        raise RebuildRefused(
+            f"The log holds {follower.waits_for}, which this version does not know:"
+            " rebuild with the version that wrote it."
+        )
 
 
 async def _switch(follower: Follower, connection: psycopg.AsyncConnection, schema: str) -> int:
@@ -143,6 +147,7 @@ async def _switch(follower: Follower, connection: psycopg.AsyncConnection, schem
         # A new table has no statistics, and its first readers would get the plans of an empty one.
         await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, table)))
     for attempt in range(SWITCH_ATTEMPTS):
+        await _follow(follower, connection)
         try:
             async with connection.transaction():
                 await connection.execute(
@@ -174,6 +179,7 @@ async def _catch_up(follower: Follower, connection: psycopg.AsyncConnection) -> 
     await connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(WORKER_ROLE)))
     while await follower.step(connection):
         pass
+    _refuse_unknown(follower)
     await connection.execute("RESET ROLE")
 
 

@@ -95,19 +95,20 @@ def projections(*, home: Path = HOME) -> int:
     async def show() -> int:
         async with _pool(home) as pool:
             known = {status.follower: status for status in await followers(pool)}
-        table = Table("follower", "position", "events behind", "seconds behind")
-        for column in table.columns[1:]:
+        table = Table("follower", "position", "events behind", "seconds behind", "stands before")
+        for column in table.columns[1:4]:
             column.justify = "right"
         for name in sorted({*READ_MODELS, *known}):
             status = known.get(name)
             if status is None:
-                table.add_row(name, "has never run", "", "")
+                table.add_row(name, "has never run")
                 continue
             table.add_row(
                 name,
                 str(status.position),
                 f"{status.behind_events:,}",
                 f"{status.behind_seconds:,.1f}",
+                status.next_type or "",
             )
         console.print(table)
         return 0

@@ -81,6 +81,7 @@ async def follow(follower: Follower, pool: Pool, wake: Wake, stop: asyncio.Event
     """Keep one read model live, through outages of Postgres, until asked to stop."""
     log = get_logger().bind(readModel=follower.projection.name)
     failures = 0
+    unknown = None
     started = False
     while not stop.is_set():
         try:
@@ -90,6 +91,13 @@ async def follow(follower: Follower, pool: Pool, wake: Wake, stop: asyncio.Event
                 started = True
                 log.info("media.projector.follows", position=str(follower.position))
             await _catch_up(follower, pool, wake, stop)
+            if follower.waits_for not in (None, unknown):
+                log.warning(
+                    "media.projector.waits_for_newer_version",
+                    eventType=follower.waits_for,
+                    position=str(follower.position),
+                )
+            unknown = follower.waits_for
         except DatabaseUnavailable as error:
             if not failures:
                 log.warning("media.projector.waits", error=str(error), **error.details)

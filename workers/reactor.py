@@ -23,7 +23,7 @@ from application.jobs import Cause, Job, PurgeObjects
 from application.policies import react
 from application.ports import JobQueue
 from domain.errors import DatabaseUnavailable
-from domain.event import Recorded
+from domain.event import Recorded, before_unknown
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.tenant import TENANT_EVENTS
 from workers.process import pause, run
@@ -32,6 +32,12 @@ BATCH = 200
 """Events between two checkpoints: what a crash sends twice at most."""
 RETRY_SECONDS = 1.0
 """When to try again while Postgres or Redis is away."""
+GIVE_WAY_SECONDS = 3 * STAND_BY_SECONDS
+"""How long the lead is left to a newer version, which tries for it every STAND_BY_SECONDS."""
+
+
+class NewerEvent(Exception):
+    """The next event is of a type this version does not know: only a newer one may go past it."""
 
 
 class EventReader(Protocol):
@@ -53,10 +59,12 @@ class Reactor:
     async def follow(self, after: int) -> int:
         """Send the jobs of the next events, then store the checkpoint; the new position.
 
-        Raises QueueUnavailable or DatabaseUnavailable with the checkpoint where it was.
+        Raises NewerEvent, QueueUnavailable or DatabaseUnavailable with the checkpoint where it was.
         """
-        events = await self._reader.read(after, BATCH)
+        events, unknown = before_unknown(await self._reader.read(after, BATCH))
         if not events:
+            if unknown is not None:
+                raise NewerEvent(unknown)
             return after
         now = utc_now()
         sending = [
@@ -100,6 +108,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
     hints = PositionHints(settings.redis_url, channel=f"{settings.redis_namespace}:positions")
     leader = Leader(settings.database_url, name="reactor")
     reactor = Reactor(PostgresEventReader(pool), queue, leader)
+    newer = ""
     try:
         while not stop.is_set():
             try:
@@ -117,6 +126,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
                 log.warning("media.reactor.waits", error=f"{type(error).__name__}: {error}")
                 await leader.step_down()
                 await pause(stop, RETRY_SECONDS)
+            except NewerEvent as error:
+                if str(error) != newer:
+                    newer = str(error)
+                    log.warning("media.reactor.waits_for_newer_version", eventType=newer)
+                await leader.step_down()
+                await pause(stop, GIVE_WAY_SECONDS)
     finally:
         await leader.step_down()
         await hints.close()

@@ -69,11 +69,14 @@ class Log:
                     pass
             await follower.close()
 
-    async def rebuild(self, name: str) -> int:
+    async def rebuild(self, name: str, *, more_ddl: str = "") -> int:
         """Rebuild one read model and switch."""
         (ddl,) = MIGRATIONS.glob(f"*_{name}.sql")
         return await rebuild(
-            READ_MODELS[name], self.reader, database_url=self.database, ddl=ddl.read_text()
+            READ_MODELS[name],
+            self.reader,
+            database_url=self.database,
+            ddl=ddl.read_text() + more_ddl,
         )
 
     async def rows(self, table: str, *, schema: str = "public") -> list[tuple[object, ...]]:

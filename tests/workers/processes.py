@@ -102,7 +102,8 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
                 text = str(value)
             case _:
                 text = msgspec.json.encode(value).decode()
-        environ[variable_of(name)] = text
+        if text:  # an empty variable is one that is set, to a library
+            environ[variable_of(name)] = text
     return environ
 
 

@@ -147,3 +147,38 @@ async def test_what_happened_long_before_the_reactor_ran_is_done_too(
     async with running(worker_settings, reactor.main, jobs.main):
         for file in files:
             await until(lambda id_=file.id: library.has(id_, "objects_purged"))  # type: ignore[misc]
+
+
+async def test_before_an_event_it_does_not_know_the_reactor_stops_and_gives_the_lead_away(
+    library: Library, worker_settings: Settings
+) -> None:
+    file = await library.uploaded()
+    await library.delete(file)
+    newer = "media_file.removed.v9"
+    await _rename_type(worker_settings, "media_file.file_deleted.v1", newer)
+    successor = Leader(worker_settings.database_url, name="reactor")
+    async with running(worker_settings, reactor.main, jobs.main):
+        # The upload's events are taken, and the lead is free for whoever knows the next.
+        await until(lambda: checkpoint_of(library))
+        await until(successor.take_over)
+        reached = await successor.checkpoint()
+        assert reached < await _position_of(worker_settings, newer)
+        assert await library.places(file) == {"public"}
+        await successor.step_down()
+        await _rename_type(worker_settings, newer, "media_file.file_deleted.v1")
+        await until(lambda: library.has(file.id, "objects_purged"))
+
+
+async def _rename_type(settings: Settings, old: str, new: str) -> None:
+    async with await psycopg.AsyncConnection.connect(settings.database_url) as connection:
+        await connection.execute("UPDATE events SET type = %s WHERE type = %s", [new, old])
+
+
+async def _position_of(settings: Settings, stored_type: str) -> int:
+    async with await psycopg.AsyncConnection.connect(settings.database_url) as connection:
+        cursor = await connection.execute(
+            "SELECT position FROM events WHERE type = %s", [stored_type]
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
