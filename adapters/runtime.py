@@ -6,15 +6,17 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import msgspec
 
 from adapters.content_inspector import MagicContentInspector
+from adapters.decode_sandbox import DecodeSandbox
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer
+from adapters.sandbox_proof import SandboxProof
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from application.deletion import Deletion
 from application.media import Media
-from application.ports import Clock, Identities, ObjectStore
+from application.ports import Clock, ContentProof, Identities, ObjectStore
 from application.upkeep import Upkeep
 from application.uploads import Uploads
 from application.verification import Verification
@@ -27,6 +29,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool
     media: Media
     objects: ObjectStore
+    proof: ContentProof
     uploads: Uploads
     deletion: Deletion
     upkeep: Upkeep
@@ -50,6 +53,10 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         )
         stack.push_async_callback(announcer.close)
         objects = await stack.enter_async_context(R2ObjectStore.open(settings))
+        sandbox = DecodeSandbox(servers=settings.decoders)
+        sandbox.start_when_needed()
+        stack.push_async_callback(sandbox.close)
+        proof = SandboxProof(sandbox, decoders=settings.decoders)
         identities = RandomIdentities()
         media = Media(PostgresEventStore(pool), announce=announcer.announce)
         yield Runtime(
@@ -57,10 +64,11 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             pool=pool,
             media=media,
             objects=objects,
+            proof=proof,
             uploads=Uploads(
                 media,
                 objects,
-                Verification(objects, MagicContentInspector()),
+                Verification(objects, MagicContentInspector(), proof),
                 identities,
                 rules=settings.upload_rules,
                 pending_lifetime=settings.pending_lifetime,

@@ -38,7 +38,7 @@ def uploads(library: Library, objects: FaultyObjectStore) -> Uploads:
     return Uploads(
         runtime.media,
         objects,
-        Verification(objects, MagicContentInspector()),
+        Verification(objects, MagicContentInspector(), runtime.proof),
         runtime.identities,
         rules=runtime.settings.upload_rules,
         pending_lifetime=runtime.settings.pending_lifetime,
