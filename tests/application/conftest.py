@@ -2,14 +2,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.content_inspector import MagicContentInspector
 from adapters.runtime import Runtime, open_api_runtime, open_jobs_runtime
 from adapters.settings import Settings
 from application.deletion import Deletion
 from application.uploads import Uploads
-from application.verification import Verification
 from tests.kit.faults import FaultyObjectStore
-from tests.kit.library import Library
+from tests.kit.library import Library, uploads_over
 
 
 @pytest.fixture
@@ -34,16 +32,7 @@ def objects(library: Library) -> FaultyObjectStore:
 @pytest.fixture
 def uploads(library: Library, objects: FaultyObjectStore) -> Uploads:
     """The upload commands over an object store that a test can disturb."""
-    runtime = library.runtime
-    return Uploads(
-        runtime.media,
-        objects,
-        Verification(objects, MagicContentInspector(), runtime.proof),
-        runtime.identities,
-        rules=runtime.settings.upload_rules,
-        pending_lifetime=runtime.settings.pending_lifetime,
-        owner_bypass=runtime.settings.owner_bypass,
-    )
+    return uploads_over(objects, library.runtime)
 
 
 @pytest.fixture

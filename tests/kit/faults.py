@@ -8,11 +8,15 @@ from domain.errors import ObjectStoreUnavailable
 
 
 class FaultyObjectStore:
-    """Fails while `away`; calls `before_copy` between the checks and the copy of a verification."""
+    """Fails while `away`; calls `before_look` and `before_copy` once each in a verification.
+
+    That is: before its first look at what was stored, and between its checks and its copy.
+    """
 
     def __init__(self, real: ObjectStore) -> None:
         self._real = real
         self.away = False
+        self.before_look: Callable[[], Awaitable[None]] | None = None
         self.before_copy: Callable[[], Awaitable[None]] | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -24,6 +28,9 @@ class FaultyObjectStore:
 
     async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
         self._check()
+        if self.before_look is not None:
+            hook, self.before_look = self.before_look, None
+            await hook()
         return await self._real.head(bucket, key)
 
     async def copy(

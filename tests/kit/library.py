@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 
+from adapters.content_inspector import MagicContentInspector
 from adapters.runtime import Runtime
 from adapters.system import utc_now
 from application.context import Context, Idempotency, SystemContext
-from application.ports import BUCKETS, Bucket, ObjectHeaders
-from application.uploads import CompleteUpload, RequestUpload
+from application.ports import BUCKETS, Bucket, ContentProof, ObjectHeaders, ObjectStore
+from application.uploads import CompleteUpload, RequestUpload, Uploads
+from application.verification import Verification
 from domain.access import Caller
 from domain.media_file import MediaFile
 from tests.kit.objects import replace
@@ -18,6 +20,21 @@ PNG = bytes.fromhex(
 """A whole one, of one pixel."""
 AN_HOUR_AGO = timedelta(hours=1)
 """Long enough for no verification to be running any more, so that a purge is final at once."""
+
+
+def uploads_over(
+    objects: ObjectStore, runtime: Runtime, *, proof: ContentProof | None = None
+) -> Uploads:
+    """The upload commands of the runtime over another object store, or another sandbox."""
+    return Uploads(
+        runtime.media,
+        objects,
+        Verification(objects, MagicContentInspector(), proof or runtime.proof),
+        runtime.identities,
+        rules=runtime.settings.upload_rules,
+        pending_lifetime=runtime.settings.pending_lifetime,
+        owner_bypass=runtime.settings.owner_bypass,
+    )
 
 
 class Library:
