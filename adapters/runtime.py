@@ -1,12 +1,14 @@
 """The wiring: which adapter fills which port. Only api and workers open it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import msgspec
 
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
+from adapters.decoder_check import DecoderCheck
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.r2_object_store import R2ObjectStore
@@ -30,6 +32,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     media: Media
     objects: ObjectStore
     proof: ContentProof
+    decoders: DecoderCheck
     uploads: Uploads
     deletion: Deletion
     upkeep: Upkeep
@@ -57,6 +60,8 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         sandbox.start_when_needed()
         stack.push_async_callback(sandbox.close)
         proof = SandboxProof(sandbox, decoders=settings.decoders)
+        decoders = DecoderCheck(proof)
+        await stack.enter_async_context(background(decoders.watch()))
         identities = RandomIdentities()
         media = Media(PostgresEventStore(pool), announce=announcer.announce)
         yield Runtime(
@@ -65,6 +70,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             media=media,
             objects=objects,
             proof=proof,
+            decoders=decoders,
             uploads=Uploads(
                 media,
                 objects,
@@ -81,6 +87,17 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             clock=utc_now,
             identities=identities,
         )
+
+
+@asynccontextmanager
+async def background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Do the work beside the block, and no longer."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def open_api_runtime(settings: Settings) -> AbstractAsyncContextManager[Runtime]:

@@ -7,6 +7,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp, ControllerRouterHandler
 
+from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
 from api import docs, files, operations, uploads
@@ -26,14 +27,20 @@ def create_app(runtime: Runtime) -> ASGIApp:
     return assemble(runtime, [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())])
 
 
-def assemble(runtime: Runtime, routes: Sequence[ControllerRouterHandler]) -> ASGIApp:
-    """Routes with all that both apps have around them."""
+def assemble(
+    runtime: Runtime,
+    routes: Sequence[ControllerRouterHandler],
+    *,
+    decoders: DecoderCheck | None = None,
+) -> ASGIApp:
+    """Routes with all that both apps have around them; `decoders` where readiness tells of them."""
     metrics = Metrics()
     readiness = Readiness(
         runtime.pool,
         runtime.objects,
         redis_url=runtime.settings.redis_url,
         followers=frozenset(READ_MODELS),
+        decoders=decoders,
     )
     app = Litestar(
         route_handlers=routes,

@@ -10,14 +10,14 @@ from tests.kit.faults import FaultyObjectStore
 from tests.kit.library import Library, uploads_over
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def library(settings: Settings) -> AsyncIterator[Library]:
     """As the public app sees it."""
     async with open_api_runtime(settings) as runtime:
         yield Library(runtime)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def jobs(settings: Settings) -> AsyncIterator[Runtime]:
     """As the job workers see it."""
     async with open_jobs_runtime(settings) as runtime:
