@@ -1,11 +1,10 @@
-"""The `ContentInspector` port: libmagic on the first bytes of a file, py-svg-hush on drawings.
+"""The `ContentInspector` port: libmagic on the first bytes of a file.
 
 The first gate only: that a whole file is what it says is proven by decoding it.
 """
 
 from xml.parsers import expat
 
-import py_svg_hush
 import pylibmagic  # first: it makes `magic` find the library of its wheel
 
 # isort: split
@@ -26,13 +25,6 @@ ALSO_MP4 = {"video/x-m4v", "video/3gpp", "audio/mp4", "application/octet-stream"
 """What libmagic calls an MP4 whose major brand it does not count among MP4's."""
 
 SVG_ROOT = "http://www.w3.org/2000/svg svg"
-EMBEDDED_PICTURES = {"image": ["png", "jpeg", "gif", "webp"]}
-"""What a drawing may hold as `data:` URLs; another SVG would not be looked into."""
-MAX_SVG_DEPTH = 200
-MAX_SVG_GROWTH = 4
-"""The sanitiser indents: 140 kB of nested `<g>` would become 800 MB."""
-SMALL_SVG_BYTES = 64 * 1024
-"""Below this growth does not matter."""
 
 
 class MagicContentInspector:
@@ -64,19 +56,6 @@ class MagicContentInspector:
                 return found == mime_type and head.startswith((b"GIF87a", b"GIF89a"))
         return found == mime_type
 
-    def sanitise_svg(self, body: bytes) -> bytes:
-        """The drawing without scripts, handlers and outside references.
-
-        Raises ValueError for what is no drawing, declares entities, imports styles or is nested
-        beyond reason.
-        """
-        _DrawingCheck().run(body)
-        drawing = bytes(py_svg_hush.filter_svg(body, EMBEDDED_PICTURES))
-        if not _begins_as_svg(drawing):
-            # It drops the namespace of a prefixed root (`<svg:svg>`): no browser would draw that.
-            raise ValueError("its root element has a namespace prefix")
-        return drawing
-
 
 def _brands(head: bytes) -> set[bytes]:
     """The brands of the ISO media file type box that a file begins with, the major one included."""
@@ -107,52 +86,3 @@ def _begins_as_svg(head: bytes) -> bool:
         if not found:
             return bool(head.strip())
     return bool(found) and found[0] == SVG_ROOT
-
-
-class _DrawingCheck:
-    """One pass over the XML before the sanitiser, which has no limits of its own."""
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._indentation = 0
-        self._in_style = 0
-        self._style: list[str] = []
-
-    def run(self, body: bytes) -> None:
-        """Raises ValueError with what is wrong."""
-        parser = expat.ParserCreate(namespace_separator=" ")
-        parser.EntityDeclHandler = self._entity
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
-        try:
-            parser.Parse(body, True)  # noqa: FBT003 - expat takes no keywords
-        except expat.ExpatError as error:
-            raise ValueError(f"not well-formed XML, {error}") from error
-        if self._indentation > max(SMALL_SVG_BYTES, MAX_SVG_GROWTH * len(body)):
-            raise ValueError("it is nested too deeply for its size")
-
-    def _entity(self, *_declaration: object) -> None:
-        raise ValueError("it declares entities")
-
-    def _start(self, name: str, _attributes: object) -> None:
-        if self._depth == 0 and name != SVG_ROOT:
-            raise ValueError("its root element is not svg")
-        self._depth += 1
-        if self._depth > MAX_SVG_DEPTH:
-            raise ValueError(f"it is nested more than {MAX_SVG_DEPTH} elements deep")
-        # Two spaces a level, before the start tag and before the end tag.
-        self._indentation += 4 * self._depth
-        self._in_style += name.endswith(" style")
-
-    def _end(self, name: str) -> None:
-        self._depth -= 1
-        if name.endswith(" style"):
-            self._in_style -= 1
-            if "@import" in "".join(self._style).lower():
-                raise ValueError("its style imports another one")
-            self._style.clear()
-
-    def _text(self, text: str) -> None:
-        if self._in_style:
-            self._style.append(text)

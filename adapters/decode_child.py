@@ -6,6 +6,7 @@ a fresh interpreter takes 300.
 """
 
 import gc
+import io
 import os
 import signal
 import socket
@@ -27,8 +28,10 @@ from adapters.decode_verdict import (
     frame,
 )
 
-Prove = Callable[[bytes, str, DecodeLimits], Verdict]
+Prove = Callable[[bytes, str, DecodeLimits], tuple[Verdict, bytes]]
 
+FILE = 3
+"""The child's descriptor of the file, which it can read from and not write to."""
 CHILD_BUG = 70
 """Exit status of a child whose own code failed."""
 
@@ -58,8 +61,8 @@ def _load() -> Prove:
 
 
 def _serve(control: socket.socket, prove: Prove) -> bool:
-    token, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-    if not token or len(descriptors) != 1:
+    token, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+    if not token or len(descriptors) != 2:  # noqa: PLR2004 - the conversation and the file
         return False
     server = os.getpid()
     child = os.fork()
@@ -67,12 +70,14 @@ def _serve(control: socket.socket, prove: Prove) -> bool:
         status = CHILD_BUG
         try:
             os.dup2(descriptors[0], 0)
-            os.closerange(3, 256)
+            os.dup2(descriptors[1], FILE)
+            os.closerange(FILE + 1, 256)
             _answer(server, prove)
             status = 0
         finally:
             os._exit(status)
-    os.close(descriptors[0])
+    for descriptor in descriptors:
+        os.close(descriptor)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     control.sendall(code.to_bytes(STATUS_BYTES, "big", signed=True))
@@ -83,18 +88,29 @@ def _answer(server: int, prove: Prove) -> None:
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     length = int.from_bytes(_read(FRAME_LENGTH_BYTES), "big")
     question = msgspec.msgpack.decode(_read(min(length, MAX_QUESTION_BYTES)), type=Question)
+    decode_jail.go_first()
     decode_jail.limit(question.limits)
     decode_jail.lock(server)
-    body = _read(question.size)
+    drawing = b""
     try:
-        verdict = prove(body, question.mime_type, question.limits)
+        body = _file(question.size)
+        verdict, drawing = prove(body, question.mime_type, question.limits)
     except Refusal as refusal:
         verdict = Verdict(reason=refusal.reason, detail=refusal.detail)
     except MemoryError:
         verdict = Verdict(reason="memory", detail="Decoding needs more memory than is allowed.")
-    answer = memoryview(frame(verdict))
-    while answer:
-        answer = answer[os.write(0, answer) :]
+    for part in (frame(verdict), drawing):
+        answer = memoryview(part)
+        while answer:
+            answer = answer[os.write(0, answer) :]
+
+
+def _file(size: int) -> bytes:
+    with io.FileIO(FILE) as file:
+        body = file.read(size)
+    if len(body) != size:
+        os._exit(CHILD_BUG)
+    return body
 
 
 def _read(size: int) -> bytes:

@@ -38,10 +38,13 @@ PICTURE_CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "apng"}
 CONTAINERS = {"video/mp4": "mov", "image/avif": "mov", "video/webm": "matroska"}
 
 
-def prove(body: bytes, mime_type: str, limits: DecodeLimits) -> Verdict:
-    """Decode the whole file: how much of it is to be kept. Raises Refusal."""
+def prove(body: bytes, mime_type: str, limits: DecodeLimits) -> tuple[Verdict, bytes]:
+    """Decode the whole file: how much of it is to be kept, or what instead. Raises Refusal."""
     if mime_type == "image/svg+xml":
-        return Verdict(keep=len(body), drawing=sanitised(body))
+        drawing = sanitised(body)
+        if drawing == body:
+            return Verdict(keep=len(body)), b""
+        return Verdict(drawing_bytes=len(drawing)), drawing
     found = layout(body, mime_type)
     _check_pixels(found.width, found.height, found.frames, limits)
     body = body[: found.end]
@@ -55,7 +58,7 @@ def prove(body: bytes, mime_type: str, limits: DecodeLimits) -> Verdict:
         raise _refusal_of(str(error)) from None
     except pypdfium2.PdfiumError as error:
         raise _refusal_of(str(error)) from None
-    return Verdict(keep=found.end)
+    return Verdict(keep=found.end), b""
 
 
 def _decode(body: bytes, mime_type: str, found: Layout, limits: DecodeLimits) -> None:

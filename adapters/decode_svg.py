@@ -1,5 +1,6 @@
 """Bounds a drawing and hands it to the sanitiser. Runs in the decode child."""
 
+import contextlib
 import re
 from xml.parsers import expat
 
@@ -23,9 +24,26 @@ def sanitised(body: bytes) -> bytes:
         drawing = bytes(py_svg_hush.filter_svg(body, PICTURES))
     except ValueError as error:
         raise Refusal("svg", f"The drawing is not usable: {error}") from None
+    if not _begins_as_svg(drawing):
+        # It drops the namespace of a prefixed root (`<svg:svg>`): no browser would draw that.
+        raise Refusal("svg", "The drawing's root element has a namespace prefix.")
     if len(drawing) > drawing_limit(len(body)):
         raise Refusal("limits", "The drawing grows too much when it is cleaned.")
     return drawing
+
+
+def _begins_as_svg(drawing: bytes) -> bool:
+    roots: list[str] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+
+    def first(name: str, _attributes: object) -> None:
+        roots.append(name)
+        parser.StartElementHandler = None
+
+    parser.StartElementHandler = first
+    with contextlib.suppress(expat.ExpatError):
+        parser.Parse(drawing, True)  # noqa: FBT003 - expat takes no keyword here
+    return roots == [SVG_ROOT]
 
 
 class _DrawingCheck:
@@ -34,7 +52,8 @@ class _DrawingCheck:
     def __init__(self) -> None:
         self._depth = 0
         self._elements = 0
-        self._style = 0
+        self._in_style = 0
+        self._style: list[str] = []
 
     def run(self, body: bytes) -> None:
         parser = expat.ParserCreate(namespace_separator=" ")
@@ -68,7 +87,7 @@ class _DrawingCheck:
         if self._depth > DEPTH or self._elements > ELEMENTS:
             raise Refusal("limits", f"More than {DEPTH} levels or {ELEMENTS} elements.")
         local = name.rpartition(" ")[2]
-        self._style += local == "style"
+        self._in_style += local == "style"
         for attribute, value in attributes.items():
             # A link waits for a click; the sanitiser decides on its address.
             if attribute in REFERENCES and local != "a":
@@ -82,11 +101,18 @@ class _DrawingCheck:
 
     def _end(self, name: str) -> None:
         self._depth -= 1
-        self._style -= name.rpartition(" ")[2] == "style"
+        if name.rpartition(" ")[2] != "style":
+            return
+        self._in_style -= 1
+        # Whole, since an element in its middle must not hide a word from us.
+        if not self._in_style:
+            if OUTSIDE_STYLE.search("".join(self._style)):
+                raise Refusal("svg", "The drawing's style refers to something outside.")
+            self._style.clear()
 
     def _text(self, text: str) -> None:
-        if self._style and OUTSIDE_STYLE.search(text):
-            raise Refusal("svg", "The drawing's style refers to something outside.")
+        if self._in_style:
+            self._style.append(text)
 
     def _instruction(self, target: str, _data: str) -> None:
         if target == "xml-stylesheet":

@@ -55,8 +55,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     keep: int = 0
     """The real end of the format; bytes behind it are cut off."""
-    drawing: bytes | None = None
-    """The sanitised drawing, of an SVG alone."""
+    drawing_bytes: int | None = None
+    """Size of the sanitised drawing, which follows; of an SVG alone, and only if it differs."""
     reason: str | None = None
     detail: str = ""
 
@@ -91,4 +91,4 @@ def frame(message: msgspec.Struct) -> bytes:
 
 def drawing_limit(size: int) -> int:
     """How large the sanitised form of a drawing of this size may be, in bytes."""
-    return 2 * size + 65_536
+    return 4 * size + 65_536

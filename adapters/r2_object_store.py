@@ -4,10 +4,10 @@ Requests are signed here (`adapters/sigv4.py`); the other operations go through 
 """
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from adapters.s3_client import ObjectAbsent, S3Client, open_s3_client
 from adapters.settings import Settings
@@ -16,6 +16,7 @@ from adapters.telemetry import get_logger
 from application.ports import (
     Bucket,
     ObjectChanged,
+    ObjectExists,
     ObjectHeaders,
     SignedRequest,
     StoredObject,
@@ -25,6 +26,8 @@ from domain.media_file import UPLOAD_URL_LIFETIME
 
 MAX_KEYS_A_DELETE = 1000
 """S3's limit of one DeleteObjects."""
+PART_BYTES = 1 << 18
+"""Of a stream: few thread hops, little memory."""
 
 
 class R2ObjectStore:
@@ -115,27 +118,30 @@ class R2ObjectStore:
             etag=found["ETag"],
         )
 
-    async def read(
-        self, bucket: Bucket, key: str, *, etag: str, first_bytes: int | None = None
-    ) -> bytes:
-        """The object's bytes, or its first so many. Raises ObjectChanged, also when it is gone."""
+    async def stream(self, bucket: Bucket, key: str, *, etag: str) -> AsyncGenerator[bytes, None]:
+        """The object's bytes in parts. Raises ObjectChanged, also when it is gone."""
         where = {"Bucket": self._buckets[bucket], "Key": key, "IfMatch": etag}
-        if first_bytes is not None:
-            where["Range"] = f"bytes=0-{first_bytes - 1}"
         try:
             found = await self._client.call("get_object", **where)
         except ObjectAbsent as absent:
             raise ObjectChanged from absent
-        with self._client.errors("get_object", where["Bucket"]):
-            async with found["Body"] as _:
-                if found["ETag"] != etag:  # rclone knows no If-Match
-                    raise ObjectChanged
-                return await _read(found["Body"], first_bytes)
+        async with found["Body"] as _:
+            if found["ETag"] != etag:  # rclone knows no If-Match
+                raise ObjectChanged
+            while part := await self._part(found["Body"], where["Bucket"]):
+                yield part
+
+    async def _part(self, body: Any, bucket: str) -> bytes:
+        with self._client.errors("get_object", bucket):
+            return bytes(await body.read(PART_BYTES))
 
     async def copy(
         self, key: str, *, source: Bucket, target: Bucket, etag: str, headers: ObjectHeaders
     ) -> None:
-        """Copy under the same key, only if the source still has the ETag. Raises ObjectChanged."""
+        """Copy under the same key, if the source still has the ETag and the target has nothing.
+
+        Raises ObjectChanged or ObjectExists.
+        """
         try:
             await self._client.call(
                 "copy_object",
@@ -148,12 +154,27 @@ class R2ObjectStore:
             )
         except ObjectAbsent as absent:
             raise ObjectChanged from absent
+        except ObjectChanged:
+            # One status for both conditions.
+            if await self.head(target, key) is not None:
+                raise ObjectExists from None
+            raise
 
-    async def write(self, bucket: Bucket, key: str, body: bytes, *, headers: ObjectHeaders) -> None:
-        """Store bytes of our own making."""
-        await self._client.call(
-            "put_object", Bucket=self._buckets[bucket], Key=key, Body=body, **_metadata(headers)
-        )
+    async def write(
+        self, bucket: Bucket, key: str, body: bytes | BinaryIO, *, headers: ObjectHeaders
+    ) -> None:
+        """Store bytes of our own making where nothing stands. Raises ObjectExists."""
+        try:
+            await self._client.call(
+                "put_object",
+                Bucket=self._buckets[bucket],
+                Key=key,
+                Body=body,
+                IfNoneMatch="*",
+                **_metadata(headers),
+            )
+        except ObjectChanged as exists:
+            raise ObjectExists from exists
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """Remove the objects (at most 1,000); those that are not there count as removed."""
@@ -202,14 +223,3 @@ def _metadata(headers: ObjectHeaders) -> dict[str, str]:
         "CacheControl": headers.cache_control,
         "ContentDisposition": headers.content_disposition,
     }
-
-
-async def _read(body: Any, limit: int | None) -> bytes:
-    """All of it, or the first `limit` bytes even of a server that ignores Range."""
-    if limit is None:
-        return bytes(await body.read())
-    parts = []
-    while limit > 0 and (part := await body.read(limit)):
-        parts.append(part)
-        limit -= len(part)
-    return b"".join(parts)

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import redis.asyncio
 
+from adapters.decoder_check import DecoderCheck
 from adapters.postgres import Pool, connection
 from adapters.telemetry import get_logger
-from application.ports import ObjectStore
+from application.ports import ObjectStore, SandboxUnavailable
 
 CHECK_SECONDS = 2.0
 """How long one dependency may take to answer."""
@@ -50,12 +51,19 @@ class Readiness:
     """The checks of `GET /ready`."""
 
     def __init__(
-        self, pool: Pool, objects: ObjectStore, *, redis_url: str, followers: frozenset[str]
+        self,
+        pool: Pool,
+        objects: ObjectStore,
+        *,
+        redis_url: str,
+        followers: frozenset[str],
+        decoders: DecoderCheck | None = None,
     ) -> None:
         self._pool = pool
         self._objects = objects
         self._redis_url = redis_url
         self._followers = followers
+        self._decoders = decoders
 
     async def check(self) -> dict[str, bool]:
         """Each dependency and whether it answers. Never raises; takes at most CHECK_SECONDS."""
@@ -65,6 +73,8 @@ class Readiness:
             "objectStore": self._object_store,
             "projections": self._projections,
         }
+        if self._decoders is not None:
+            checks["decoders"] = self._decode
         results = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
         return dict(zip(checks, results, strict=True))
 
@@ -95,6 +105,10 @@ class Readiness:
                 late.append(f"{name} stands before {lag.next_type}")
         if late:
             raise TimeoutError(", ".join(late))
+
+    async def _decode(self) -> None:
+        if self._decoders is not None and self._decoders.trouble is not None:
+            raise SandboxUnavailable(self._decoders.trouble)
 
 
 async def _passes(name: str, check: Callable[[], Awaitable[None]]) -> bool:

@@ -1,21 +1,25 @@
 """The wiring: which adapter fills which port. Only api and workers open it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import msgspec
 
 from adapters.content_inspector import MagicContentInspector
+from adapters.decode_sandbox import DecodeSandbox
+from adapters.decoder_check import DecoderCheck
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer
 from adapters.redis_limits import RedisLimits
+from adapters.sandbox_proof import SandboxProof
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from application.deletion import Deletion
 from application.media import Media
-from application.ports import Clock, Identities, ObjectStore
+from application.ports import Clock, ContentProof, Identities, ObjectStore
 from application.upkeep import Upkeep
 from application.upload_reports import UploadReports
 from application.uploads import Uploads
@@ -33,6 +37,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool
     media: Media
     objects: ObjectStore
+    proof: ContentProof
+    decoders: DecoderCheck
     uploads: Uploads
     reports: UploadReports
     deletion: Deletion
@@ -61,6 +67,12 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         limits = RedisLimits(settings.redis_url, namespace=settings.redis_namespace)
         stack.push_async_callback(limits.close)
         objects = await stack.enter_async_context(R2ObjectStore.open(settings))
+        sandbox = DecodeSandbox(servers=settings.decoders)
+        sandbox.start_when_needed()
+        stack.push_async_callback(sandbox.close)
+        proof = SandboxProof(sandbox, decoders=settings.decoders)
+        decoders = DecoderCheck(proof)
+        await stack.enter_async_context(background(decoders.watch()))
         identities = RandomIdentities()
         media = Media(PostgresEventStore(pool), announce=announcer.announce)
         yield Runtime(
@@ -68,10 +80,12 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             pool=pool,
             media=media,
             objects=objects,
+            proof=proof,
+            decoders=decoders,
             uploads=Uploads(
                 media,
                 objects,
-                Verification(objects, MagicContentInspector()),
+                Verification(objects, MagicContentInspector(), proof),
                 identities,
                 rules=settings.upload_rules,
                 pending_lifetime=settings.pending_lifetime,
@@ -86,6 +100,17 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             clock=utc_now,
             identities=identities,
         )
+
+
+@asynccontextmanager
+async def background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Do the work beside the block, and no longer."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def open_api_runtime(settings: Settings) -> AbstractAsyncContextManager[Runtime]:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -22,6 +23,9 @@ READ_SECONDS = 15
 ATTEMPTS = 3
 CONNECTIONS = 50
 """As many completes at once; botocore's own 10 would make the rest wait for each other."""
+R2_DOMAIN = ".r2.cloudflarestorage.com"
+CONDITION_FAILED = {409, 412}
+"""412 Precondition Failed; S3 says 409 Conflict when another conditional write is under way."""
 ABSENT = {"NoSuchKey", "NotFound", "404"}
 
 
@@ -57,7 +61,7 @@ class S3Client:
             status, code = _answer_of(error)
             if code in ABSENT:
                 raise ObjectAbsent from error
-            if status == 412:  # noqa: PLR2004 - Precondition Failed
+            if status in CONDITION_FAILED:
                 raise ObjectChanged from error
             if not _is_of_the_store(error):
                 raise
@@ -90,7 +94,7 @@ async def open_s3_client(settings: Settings) -> AsyncIterator[S3Client]:
 
 async def _load(settings: Settings, stack: AsyncExitStack) -> Any:
     session, config = await asyncio.to_thread(_prepare)
-    return await stack.enter_async_context(
+    client = await stack.enter_async_context(
         session.client(
             "s3",
             endpoint_url=settings.s3_endpoint,
@@ -100,6 +104,15 @@ async def _load(settings: Settings, stack: AsyncExitStack) -> Any:
             config=config,
         )
     )
+    # Every copy goes where nothing may stand yet. R2 has a header of its own for that.
+    is_r2 = (urlsplit(settings.s3_endpoint).hostname or "").endswith(R2_DOMAIN)
+    name = "cf-copy-destination-if-none-match" if is_r2 else "if-none-match"
+
+    def where_nothing_stands(params: dict[str, Any], **_: object) -> None:
+        params["headers"][name] = "*"
+
+    client.meta.events.register("before-call.s3.CopyObject", where_nothing_stands)
+    return client
 
 
 def _prepare() -> tuple[Any, Any]:

@@ -118,6 +118,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs one worker process runs at once."""
     job_heartbeat_seconds: int = 20
     """A worker process silent for so long is taken for dead; others take up its jobs."""
+    decoders: int = 2
+    """Uploaded files a process decodes at once; each takes at most 1.5 GiB, most under 0.1."""
     liveness_file: str = ""
     """A file that a worker touches every 5 s while it lives, for container health checks."""
     docs: bool = False
@@ -169,6 +171,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "pending_lifetime_seconds",
             "sweep_interval_seconds",
             "job_threads",
+            "decoders",
             "job_heartbeat_seconds",
         ):
             if getattr(self, name) < 1:

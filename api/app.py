@@ -7,6 +7,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
+from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
 from api import docs, files, operations, upload_reports, uploads
@@ -25,19 +26,27 @@ ROUTES = [*uploads.ROUTES, *upload_reports.ROUTES, *files.ROUTES, *operations.RO
 def create_app(runtime: Runtime) -> RequestLog:
     """The public app on an open runtime."""
     routes = [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())]
-    return assemble(runtime, routes, Cors(runtime.settings.allowed_origins))
+    return assemble(runtime, routes, cors=Cors(runtime.settings.allowed_origins))
 
 
 def assemble(
-    runtime: Runtime, routes: Sequence[ControllerRouterHandler], cors: Cors | None = None
+    runtime: Runtime,
+    routes: Sequence[ControllerRouterHandler],
+    *,
+    cors: Cors | None = None,
+    decoders: DecoderCheck | None = None,
 ) -> RequestLog:
-    """Routes with all that both apps have around them; without `cors` for no page at all."""
+    """Routes with all that both apps have around them.
+
+    Without `cors` for no page at all; `decoders` where readiness tells of them.
+    """
     metrics = Metrics()
     readiness = Readiness(
         runtime.pool,
         runtime.objects,
         redis_url=runtime.settings.redis_url,
         followers=frozenset(READ_MODELS),
+        decoders=decoders,
     )
     app = Litestar(
         route_handlers=routes,

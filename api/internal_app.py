@@ -172,7 +172,7 @@ ROUTES = [resolve, remove_tenant, failures, retry, metrics, *operations.ROUTES]
 
 def create_app(runtime: Runtime) -> RequestLog:
     """The internal app on an open runtime of the worker role."""
-    return assemble(runtime, ROUTES)
+    return assemble(runtime, ROUTES, decoders=runtime.decoders)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What the application needs of the world, as Protocols. Adapters fill them; no vendor is named."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import msgspec
 
@@ -124,6 +125,10 @@ class ObjectChanged(Exception):
     """The object is no longer the one that was looked at (its ETag differs)."""
 
 
+class ObjectExists(Exception):
+    """Something stands under the key, and nothing that stands is replaced."""
+
+
 class ObjectStore(Protocol):
     """R2, or any S3 server. Methods raise ObjectStoreUnavailable after bounded retries."""
 
@@ -146,20 +151,23 @@ class ObjectStore(Protocol):
         """What is stored under the key, or None."""
         ...
 
-    async def read(
-        self, bucket: Bucket, key: str, *, etag: str, first_bytes: int | None = None
-    ) -> bytes:
-        """The object's bytes, or its first so many. Raises ObjectChanged."""
+    def stream(self, bucket: Bucket, key: str, *, etag: str) -> AsyncGenerator[bytes, None]:
+        """The object's bytes in parts; whoever stops early closes it. Raises ObjectChanged."""
         ...
 
     async def copy(
         self, key: str, *, source: Bucket, target: Bucket, etag: str, headers: ObjectHeaders
     ) -> None:
-        """Copy under the same key, only if the source still has the ETag. Raises ObjectChanged."""
+        """Copy under the same key, if the source still has the ETag and the target has nothing.
+
+        Raises ObjectChanged or ObjectExists.
+        """
         ...
 
-    async def write(self, bucket: Bucket, key: str, body: bytes, *, headers: ObjectHeaders) -> None:
-        """Store bytes of our own making."""
+    async def write(
+        self, bucket: Bucket, key: str, body: bytes | BinaryIO, *, headers: ObjectHeaders
+    ) -> None:
+        """Store bytes of our own making where nothing stands. Raises ObjectExists."""
         ...
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
@@ -172,19 +180,51 @@ class ObjectStore(Protocol):
 
 
 class ContentInspector(Protocol):
-    """Looks at untrusted bytes."""
+    """The first look at untrusted bytes."""
 
     def is_of_type(self, head: bytes, mime_type: str) -> bool:
         """Whether the first bytes of a file are of the declared type."""
         ...
 
-    def sanitise_svg(self, body: bytes) -> bytes:
-        """The drawing without scripts, handlers and outside references. Raises ValueError."""
-        ...
-
 
 HEAD_BYTES = 4096
 """How much of a file `ContentInspector.is_of_type` wants to see."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The file was decoded to its end."""
+
+    size: int
+    """Of what is to be served."""
+    rewritten: BinaryIO | None = None
+    """What is to be stored in its place, from the start; None: the bytes as they are."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The file is not to be served."""
+
+    reason: str
+    """A stable code, listed at `UploadRejected`."""
+    detail: str
+    """A sentence for the event and the caller; at most 200 printable characters."""
+
+
+class SandboxUnavailable(Exception):
+    """Nobody could look at the file, which says nothing about it: try again."""
+
+
+class ContentProof(Protocol):
+    """Proves that a whole file is what it is declared to be."""
+
+    def prove(
+        self, parts: AsyncIterator[bytes], *, mime_type: str
+    ) -> AbstractAsyncContextManager[Accepted | Refused]:
+        """The verdict on a file; its rewritten bytes live as long as the block.
+
+        Waits for its turn before it takes the first part. Raises SandboxUnavailable, and
+        whatever the parts raise.
+        """
+        ...
 
 
 class WorkList(Protocol):

@@ -17,6 +17,7 @@ from application.ports import (
     KeyClaim,
     KeyTaken,
     ObjectStore,
+    SandboxUnavailable,
     SignedRequest,
     StreamChanged,
 )
@@ -182,7 +183,7 @@ class Uploads:
                 same_request(taken.kept, context)
                 claim = None
                 raise StreamChanged from taken
-            except TimeoutError:
+            except (TimeoutError, SandboxUnavailable):
                 deferred = await self._record(file, access, context, file.defer_verification())
                 return VerificationPending(file.id, deferred.position)
 

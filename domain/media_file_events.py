@@ -47,7 +47,10 @@ class UploadRejected(Event, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "media_file.upload_rejected.v1"
     key: str
     reason: str
-    """A stable code: `size`, `type`, `content`, `sha256` or `svg`."""
+    """A stable code. Of the object: `size`, `type`, `sha256`. Of its bytes: `content` (not of the
+    declared type), `truncated`, `damaged`, `polyglot` (an archive too), `encrypted`, `svg` (a
+    drawing that declares entities or reaches outside), `limits` (too many pixels, frames or
+    pages). Of the decoder: `time`, `memory`, `crash`."""
     detail: str
     settles_at: datetime
 

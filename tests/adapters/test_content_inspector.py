@@ -29,10 +29,6 @@ def inspector() -> MagicContentInspector:
     return MagicContentInspector()
 
 
-def drawn(inspector: MagicContentInspector, inside: str) -> str:
-    return inspector.sanitise_svg(SVG.format(inside).encode()).decode()
-
-
 def test_there_is_a_sample_of_every_accepted_type() -> None:
     assert MAKERS.keys() == MEDIA_TYPES.keys()
 
@@ -103,85 +99,6 @@ def test_other_bytes_are_refused(
     assert not inspector.is_of_type(head, declared)
 
 
-@pytest.mark.parametrize(
-    "inside",
-    [
-        "<script>alert(1)</script>",
-        "<script href='http://evil.test/x.js'/>",
-        "<rect onload='alert(1)' onclick='alert(1)'/>",
-        (
-            "<foreignObject><iframe xmlns='http://www.w3.org/1999/xhtml' src='http://evil.test'/>"
-            "</foreignObject>"
-        ),
-        "<a xlink:href='javascript:alert(1)'><rect/></a>",
-        "<a href='&#106;avascript:alert(1)'><rect/></a>",
-        "<image href='http://evil.test/x.png'/>",
-        "<image href='//evil.test/x.png'/>",
-        "<image href='data:image/svg+xml;base64,PHN2Zy8+'/>",
-        "<use href='http://evil.test/a.svg#x'/>",
-        "<rect fill='url(http://evil.test/x)' style='fill:url(//evil.test/y)'/>",
-        "<style>rect { background: url(http://evil.test/x) }</style>",
-        r"<style>@\69mport 'http://evil.test/x.css';</style>",
-        "<handler xmlns='http://www.w3.org/2001/xml-events'>alert(1)</handler>",
-        "<set attributeName='onmouseover' to='alert(1)'/>",
-    ],
-)
-def test_a_drawing_loses_what_acts_or_reaches_outside(
-    inspector: MagicContentInspector, inside: str
-) -> None:
-    drawing = drawn(inspector, inside)
-
-    for gone in ("<script", "evil.test", "onload", "onclick", "onmouseover", "foreignObject"):
-        assert gone not in drawing
-    for gone in ("javascript", "iframe", "handler", "data:image/svg"):
-        assert gone not in drawing
-
-
-def test_a_drawing_keeps_what_it_shows(inspector: MagicContentInspector) -> None:
-    drawing = drawn(
-        inspector,
-        "<style>.a{fill:red}</style><defs><linearGradient id='g'/></defs>"
-        "<rect class='a' fill='url(#g)' width='4' height='4'/><text>a<tspan>b</tspan>é</text>"
-        "<image href='data:image/png;base64,iVBORw0KGgo='/>",
-    )
-
-    for kept in (".a{fill:red}", "url(#g)", "a<tspan>b</tspan>é", "data:image/png"):
-        assert kept in drawing
-    assert inspector.sanitise_svg(drawing.encode()).decode() == drawing
-
-
-@pytest.mark.parametrize(
-    ("body", "why"),
-    [
-        (b"", "not well-formed"),
-        (b"\xff\xd8\xff\xe0", "not well-formed"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'><rect>", "not well-formed"),
-        (SVG.format("").encode() + b"<script/>", "not well-formed"),
-        (HTML, "not well-formed|not svg"),
-        (b"<svg><rect/></svg>", "not svg"),
-        (b"<s:svg xmlns:s='http://www.w3.org/2000/svg'><s:rect/></s:svg>", "prefix"),
-        (b'<!DOCTYPE svg [<!ENTITY a "b">]>' + SVG.format("&a;").encode(), "entities"),
-        (
-            b'<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
-            + SVG.format("<text>&a;</text>").encode(),
-            "entities",
-        ),
-        (SVG.format("<style>@import url(http://evil.test)</style>").encode(), "imports"),
-        (SVG.format("<style>@im<a/>port 'x';</style>").encode(), "imports"),
-        (SVG.format("<g>" * 20_000 + "</g>" * 20_000).encode(), "deep"),
-        (
-            SVG.format("<g>" * 190 + "<g/>" * 20_000 + "</g>" * 190).encode(),
-            "too deeply for its size",
-        ),
-    ],
-)
-def test_what_is_no_drawing_or_abuses_xml_is_refused_with_the_reason(
-    inspector: MagicContentInspector, body: bytes, why: str
-) -> None:
-    with pytest.raises(ValueError, match=why):
-        inspector.sanitise_svg(body)
-
-
 def test_threads_share_one_inspector(inspector: MagicContentInspector) -> None:
     heads = [(mime_type, sample(mime_type)[:HEAD_BYTES]) for mime_type in MEDIA_TYPES] * 40
     with ThreadPoolExecutor(8) as threads:
@@ -195,7 +112,8 @@ def test_the_library_of_the_wheel_is_used_and_none_of_the_machine_is_needed() ->
         "import pathlib, pylibmagic\n"
         "maps = pathlib.Path('/proc/self/maps')\n"
         "loaded = {l.split()[-1] for l in maps.read_text().splitlines() if 'libmagic' in l}\n"
-        "assert loaded and all(str(pylibmagic.data) in name for name in loaded), loaded\n"
+        "wheel = str(pathlib.Path(str(pylibmagic.data)).resolve())\n"
+        "assert loaded and all(wheel in name for name in loaded), loaded\n"
     )
     if not sys.platform.startswith("linux"):
         pytest.skip("reads /proc")

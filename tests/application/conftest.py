@@ -6,18 +6,18 @@ from adapters.runtime import Runtime, open_api_runtime, open_jobs_runtime
 from adapters.settings import Settings
 from application.deletion import Deletion
 from application.uploads import Uploads
-from tests.kit.faults import FaultyObjectStore, uploads_over
-from tests.kit.library import Library
+from tests.kit.faults import FaultyObjectStore
+from tests.kit.library import Library, uploads_over
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def library(settings: Settings) -> AsyncIterator[Library]:
     """As the public app sees it."""
     async with open_api_runtime(settings) as runtime:
         yield Library(runtime)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def jobs(settings: Settings) -> AsyncIterator[Runtime]:
     """As the job workers see it."""
     async with open_jobs_runtime(settings) as runtime:

@@ -24,8 +24,8 @@ from domain.errors import (
     UploadMismatch,
 )
 from domain.media_file import MediaFile, Status
-from tests.kit.faults import FaultyObjectStore, uploads_over
-from tests.kit.library import PNG, Library
+from tests.kit.faults import FaultyObjectStore
+from tests.kit.library import PNG, Library, uploads_over
 
 A_PNG = RequestUpload(
     file_name="hero.png", content_type="image/png", file_size=len(PNG), service_code="blog"

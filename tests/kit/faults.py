@@ -3,20 +3,20 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from adapters.content_inspector import MagicContentInspector
-from adapters.runtime import Runtime
 from application.ports import Bucket, ObjectChanged, ObjectHeaders, ObjectStore, StoredObject
-from application.uploads import Uploads
-from application.verification import Verification
 from domain.errors import ObjectStoreUnavailable
 
 
 class FaultyObjectStore:
-    """Fails while `away`; calls `before_copy` between the checks and the copy of a verification."""
+    """Fails while `away`; calls `before_look` and `before_copy` once each in a verification.
+
+    That is: before its first look at what was stored, and between its checks and its copy.
+    """
 
     def __init__(self, real: ObjectStore) -> None:
         self._real = real
         self.away = False
+        self.before_look: Callable[[], Awaitable[None]] | None = None
         self.before_copy: Callable[[], Awaitable[None]] | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -28,6 +28,9 @@ class FaultyObjectStore:
 
     async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
         self._check()
+        if self.before_look is not None:
+            hook, self.before_look = self.before_look, None
+            await hook()
         return await self._real.head(bucket, key)
 
     async def copy(
@@ -46,16 +49,3 @@ class FaultyObjectStore:
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         self._check()
         await self._real.delete(bucket, keys)
-
-
-def uploads_over(objects: FaultyObjectStore, runtime: Runtime) -> Uploads:
-    """The upload commands of this runtime over this object store."""
-    return Uploads(
-        runtime.media,
-        objects,
-        Verification(objects, MagicContentInspector()),
-        runtime.identities,
-        rules=runtime.settings.upload_rules,
-        pending_lifetime=runtime.settings.pending_lifetime,
-        owner_bypass=runtime.settings.owner_bypass,
-    )

@@ -2,20 +2,39 @@
 
 from datetime import datetime, timedelta
 
+from adapters.content_inspector import MagicContentInspector
 from adapters.runtime import Runtime
 from adapters.system import utc_now
 from application.context import Context, Idempotency, SystemContext
-from application.ports import BUCKETS, Bucket, ObjectHeaders
-from application.uploads import CompleteUpload, RequestUpload
+from application.ports import BUCKETS, Bucket, ContentProof, ObjectHeaders, ObjectStore
+from application.uploads import CompleteUpload, RequestUpload, Uploads
+from application.verification import Verification
 from domain.access import Caller
 from domain.media_file import MediaFile
+from tests.kit.objects import replace
 
 PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c636060"
-    "606000000005000165e3d6a30000000049454e44ae426082"
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000b49444154789c634800"
+    "020003c50181277459130000000049454e44ae426082"
 )
+"""A whole one, of one pixel."""
 AN_HOUR_AGO = timedelta(hours=1)
 """Long enough for no verification to be running any more, so that a purge is final at once."""
+
+
+def uploads_over(
+    objects: ObjectStore, runtime: Runtime, *, proof: ContentProof | None = None
+) -> Uploads:
+    """The upload commands of the runtime over another object store, or another sandbox."""
+    return Uploads(
+        runtime.media,
+        objects,
+        Verification(objects, MagicContentInspector(), proof or runtime.proof),
+        runtime.identities,
+        rules=runtime.settings.upload_rules,
+        pending_lifetime=runtime.settings.pending_lifetime,
+        owner_bypass=runtime.settings.owner_bypass,
+    )
 
 
 class Library:
@@ -41,7 +60,7 @@ class Library:
 
     async def put(self, bucket: Bucket, key: str, body: bytes = PNG) -> None:
         headers = ObjectHeaders("image/png", "no-store", "inline")
-        await self.runtime.objects.write(bucket, key, body, headers=headers)
+        await replace(self.runtime.objects, bucket, key, body, headers=headers)
 
     async def uploaded(self, *, tenant: str = "ls_abc123", at: datetime | None = None) -> MediaFile:
         at = at or utc_now() - AN_HOUR_AGO
