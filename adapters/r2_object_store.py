@@ -7,7 +7,7 @@ import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from adapters.s3_client import ObjectAbsent, S3Client, open_s3_client
 from adapters.settings import Settings
@@ -153,6 +153,15 @@ class R2ObjectStore:
         """Store bytes of our own making."""
         await self._client.call(
             "put_object", Bucket=self._buckets[bucket], Key=key, Body=body, **_metadata(headers)
+        )
+
+    async def write_file(
+        self, bucket: Bucket, key: str, file: BinaryIO, *, headers: ObjectHeaders
+    ) -> None:
+        """Store the bytes of a file that can be sought in, from its beginning, piece by piece."""
+        file.seek(0)
+        await self._client.call(
+            "put_object", Bucket=self._buckets[bucket], Key=key, Body=file, **_metadata(headers)
         )
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:

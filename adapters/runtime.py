@@ -6,13 +6,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import msgspec
 
 from adapters.content_inspector import MagicContentInspector
+from adapters.guarded_http import GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
+from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from application.deletion import Deletion
+from application.ingest import Ingest
 from application.media import Media
 from application.ports import Clock, Identities, ObjectStore
 from application.upkeep import Upkeep
@@ -28,6 +31,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     media: Media
     objects: ObjectStore
     uploads: Uploads
+    ingest: Ingest
     deletion: Deletion
     upkeep: Upkeep
     clock: Clock
@@ -52,6 +56,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         objects = await stack.enter_async_context(R2ObjectStore.open(settings))
         identities = RandomIdentities()
         media = Media(PostgresEventStore(pool), announce=announcer.announce)
+        inspector = MagicContentInspector()
         yield Runtime(
             settings=settings,
             pool=pool,
@@ -60,11 +65,22 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             uploads=Uploads(
                 media,
                 objects,
-                Verification(objects, MagicContentInspector()),
+                Verification(objects, inspector),
                 identities,
                 rules=settings.upload_rules,
                 pending_lifetime=settings.pending_lifetime,
                 owner_bypass=settings.owner_bypass,
+            ),
+            ingest=Ingest(
+                media,
+                objects,
+                inspector=inspector,
+                fetcher=GuardedFetcher(permitted=frozenset(settings.permitted_sources)),
+                sources=PostgresIngestSources(pool),
+                identities=identities,
+                rules=settings.upload_rules,
+                pending_lifetime=settings.pending_lifetime,
+                clock=utc_now,
             ),
             deletion=Deletion(media, objects, owner_bypass=settings.owner_bypass),
             upkeep=Upkeep(

@@ -8,6 +8,7 @@ from typing import Literal, Self, get_type_hints
 
 import msgspec
 
+from adapters.url_gate import check_permitted
 from domain.access import OwnerBypass
 from domain.media_type import MEDIA_TYPES, ServiceRules, UploadRules
 
@@ -18,6 +19,8 @@ DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar
 PREFIX = "MEDIA_"
 MIN_SECRET_LENGTH = 32
 SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
+LONGEST_INGEST_WAIT = 25
+"""Less than `api/process.py` drains for."""
 CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 
 
@@ -76,6 +79,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redrive_after_seconds: int = 120
     """Work whose effect is not in the log this long after it was due is sent again."""
 
+    ingest_wait_seconds: int = 25
+    """How long `POST /upload/ingest-url` waits for the outcome before it answers 202; 0 to 25."""
+    permitted_sources: tuple[str, ...] = ()
+    """`host:port` pairs that an ingest may fetch from wherever they lead, as a server on this
+    machine. For development: production does not start with any."""
+
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
     port: int = 8789
@@ -87,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 10
     """Connections a process may hold."""
     job_threads: int = 8
-    """Jobs one worker process runs at once."""
+    """Jobs one worker process runs at once, and again so many fetches of ingest sources."""
     job_heartbeat_seconds: int = 20
     """A worker process silent for so long is taken for dead; others take up its jobs."""
     liveness_file: str = ""
@@ -139,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
+        self._check_ingest()
         for code, rules in self.services.items():
             if SERVICE_CODE.fullmatch(code) is None:
                 raise SettingsError(f"{PREFIX}SERVICES: {code!r} is no service code (a-z, 0-9, -).")
@@ -155,7 +165,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.environment == "production":
             self._check_production()
 
+    def _check_ingest(self) -> None:
+        if not 0 <= self.ingest_wait_seconds <= LONGEST_INGEST_WAIT:
+            raise SettingsError(
+                f"{PREFIX}INGEST_WAIT_SECONDS must be 0 to {LONGEST_INGEST_WAIT}: a process that "
+                "is stopped finishes the requests in flight within the time a deployer gives it."
+            )
+        try:
+            check_permitted(frozenset(self.permitted_sources))
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES: {error}") from None
+
     def _check_production(self) -> None:
+        if self.permitted_sources:
+            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES is for development only.")
         if DEVELOPMENT_GATEWAY_KEY in self.gateway_keys:
             raise SettingsError(
                 f"{PREFIX}GATEWAY_KEYS holds the development key; production needs its own."

@@ -123,7 +123,7 @@ class Deletion:
     async def purge_objects(self, media_id: str, context: SystemContext) -> None:
         """Remove the bytes of an ended file; record it once nothing can write them any more."""
         file = await self._file(media_id)
-        if file is None or not file.ended or file.purged:
+        if file is None or not file.ended or file.purged or not file.key:
             return
         for bucket in BUCKETS:
             await self._objects.delete(bucket, [file.key])

@@ -100,7 +100,7 @@ class Uploads:
 
     async def request_upload(self, command: RequestUpload, context: Context) -> PresignedUpload:
         """Record the upload and sign its URL."""
-        owner = _owner_of(command.scope, context)
+        owner = owner_of(command.scope, context)
         name = checked_file_name(command.file_name)
         if command.file_size < 1:
             raise InvalidField("fileSize", "at least 1 byte")
@@ -168,6 +168,9 @@ class Uploads:
             nonlocal claim
             histories = await self._media.load(command.media_id, *tenant_streams(context))
             file, access = admit(histories, command.media_id, context, self._owner_bypass)
+            if file.awaits_source:
+                file.check_completable(at=context.at, pending_lifetime=self._pending_lifetime)
+                return VerificationPending(file.id, file.position)
             try:
                 return await self._complete(file, access, context, deadline, claim)
             except KeyTaken as taken:
@@ -187,7 +190,7 @@ class Uploads:
 
         async def attempt() -> None:
             file = (await self._media.load(media_id)).file(media_id)
-            if file is not None and file.status is Status.PENDING:
+            if file is not None and file.status is Status.PENDING and not file.awaits_source:
                 await self._complete(file, Access.SYSTEM, context, deadline, None)
 
         with contextlib.suppress(UploadMismatch, UploadExpired, UploadIncomplete):
@@ -262,7 +265,8 @@ class Uploads:
         return file
 
 
-def _owner_of(scope: Literal["tenant", "user"] | None, context: Context) -> Owner:
+def owner_of(scope: Literal["tenant", "user"] | None, context: Context) -> Owner:
+    """Whom a new file is for. Raises InvalidField for the scope `tenant` without a tenant."""
     if scope == "user":
         return user(context.caller.user_id)
     if scope == "tenant" and context.caller.tenant_id is None:
