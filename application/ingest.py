@@ -41,7 +41,7 @@ from domain.errors import (
 )
 from domain.event import Event
 from domain.media_file import MediaFile, Status
-from domain.media_file_events import IngestCancelled, IngestRequested
+from domain.media_file_events import IngestRequested
 from domain.media_type import MEDIA_TYPES, MediaType, ServiceRules, UploadRules
 from domain.object_key import media_id
 from domain.owner import parse
@@ -167,8 +167,8 @@ class Ingest:
         file = await self._file(media_id)
         if file is None or not file.awaits_source:
             return file and await self._forgotten(file)
-        if await self._tenant_removed(file):
-            return await self._conclude(media_id, context, _cancelled_with_its_tenant)
+        if await self._called_off(file):
+            return await self._conclude(media_id, context, self._call_off)
         url = await self._sources.url_of(file.owner, media_id)
         with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as spool:
             bytes_ = cast("BinaryIO", spool)
@@ -252,8 +252,8 @@ class Ingest:
         if current is None or not current.awaits_source:
             # Another worker was faster, and its bytes are being verified under this very key.
             return current and await self._forgotten(current)
-        if await self._tenant_removed(file):
-            return await self._conclude(file.id, context, _cancelled_with_its_tenant)
+        if await self._called_off(file):
+            return await self._conclude(file.id, context, self._call_off)
         await self._objects.write_file("incoming", key, spool, headers=headers)
         concluded = await self._conclude(
             file.id,
@@ -297,16 +297,23 @@ class Ingest:
         await self._sources.forget(file.owner, file.id)
         return file
 
-    async def _tenant_removed(self, file: MediaFile) -> bool:
+    async def _called_off(self, file: MediaFile) -> bool:
+        """Whether the file's time is over, or its workspace is gone."""
+        if self._overdue(file):
+            return True
         tenant_id = parse(file.owner).tenant_id
         if tenant_id is None:
             return False
         histories = await self._media.load(stream_of(tenant_id))
         return histories.tenant(tenant_id).removed_at is not None
 
+    def _call_off(self, file: MediaFile) -> list[Event]:
+        if not file.awaits_source:
+            return []
+        return self._overdue(file) or file.delete(at=self._clock(), reason="tenant_removed")
+
+    def _overdue(self, file: MediaFile) -> list[Event]:
+        return file.expire(at=self._clock(), pending_lifetime=self._pending_lifetime)
+
     async def _file(self, media_id: str) -> MediaFile | None:
         return (await self._media.load(media_id)).file(media_id)
-
-
-def _cancelled_with_its_tenant(file: MediaFile) -> list[Event]:
-    return [IngestCancelled(reason="tenant_removed")] if file.awaits_source else []

@@ -1,19 +1,24 @@
 """The real object store, with a hand on it: for the moments a test cannot wait for."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from application.ports import Bucket, ObjectChanged, ObjectHeaders, ObjectStore, StoredObject
 from domain.errors import ObjectStoreUnavailable
 
 
 class FaultyObjectStore:
-    """Fails while `away`; calls `before_copy` between the checks and the copy of a verification."""
+    """Fails while `away`.
+
+    Calls `before_copy` between the checks and the copy of a verification, and `after_write_file`
+    between the bytes and the event of an ingest.
+    """
 
     def __init__(self, real: ObjectStore) -> None:
         self._real = real
         self.away = False
         self.before_copy: Callable[[], Awaitable[None]] | None = None
+        self.after_write_file: Callable[[], Awaitable[None]] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -38,6 +43,15 @@ class FaultyObjectStore:
         if stored is None or stored.etag != etag:
             raise ObjectChanged
         await self._real.copy(key, source=source, target=target, etag=etag, headers=headers)
+
+    async def write_file(
+        self, bucket: Bucket, key: str, file: BinaryIO, *, headers: ObjectHeaders
+    ) -> None:
+        self._check()
+        await self._real.write_file(bucket, key, file, headers=headers)
+        if self.after_write_file is not None:
+            hook, self.after_write_file = self.after_write_file, None
+            await hook()
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         self._check()
