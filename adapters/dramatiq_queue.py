@@ -55,13 +55,21 @@ class DramatiqQueue:
             health_check_interval=10,
             retry=Retry(NoBackoff(), 1),
         )
-        self.broker = RedisBroker(  # type: ignore[no-untyped-call]
-            client=self._redis,
-            namespace=self._namespace,
-            maintenance_chance=_ALWAYS,
-            heartbeat_timeout=int(heartbeat_seconds * 1000),
-            middleware=[CurrentMessage(), Retries()],
-        )
+        self._heartbeat_seconds = heartbeat_seconds
+        self._brokers: dict[str, RedisBroker] = {}
+        self.broker = self.broker_of(Job.QUEUE)
+
+    def broker_of(self, queue_name: str) -> RedisBroker:
+        """The broker of one queue: Dramatiq wants one for each set of worker threads."""
+        if queue_name not in self._brokers:
+            self._brokers[queue_name] = RedisBroker(  # type: ignore[no-untyped-call]
+                client=self._redis,
+                namespace=self._namespace,
+                maintenance_chance=_ALWAYS,
+                heartbeat_timeout=int(self._heartbeat_seconds * 1000),
+                middleware=[CurrentMessage(), Retries()],
+            )
+        return self._brokers[queue_name]
 
     def send(self, job: Job, *, delay_seconds: float = 0) -> None:
         """Hand the job over, to be run not before the delay is over. Raises QueueUnavailable."""
@@ -74,7 +82,7 @@ class DramatiqQueue:
         )
         delay = int(delay_seconds * 1000) if delay_seconds > 0 else None
         try:
-            self.broker.enqueue(message, delay=delay)
+            self.broker_of(job.QUEUE).enqueue(message, delay=delay)
             # After the message, so that a Redis that lost the message has no mark either.
             self._redis.set(
                 self._key("sent", job), 1, ex=SENT_MARK_SECONDS + int(max(delay_seconds, 0))
@@ -119,7 +127,8 @@ class DramatiqQueue:
 
     def close(self) -> None:
         """Let the connections go."""
-        self.broker.close()
+        for broker in self._brokers.values():
+            broker.close()
         self._redis.close()
 
     def _key(self, mark: str, job: Job) -> str:

@@ -77,8 +77,7 @@ class DramatiqWorker:
 
     def _worker(self, name: str, threads: int) -> dramatiq.Worker:
         worker = dramatiq.Worker(
-            self._queue.broker,
-            queues={name},
+            self._queue.broker_of(name),
             worker_threads=threads,
             worker_timeout=IDLE_POLL_MILLISECONDS,
         )
@@ -93,7 +92,7 @@ class DramatiqWorker:
 
         dramatiq.Actor(
             act,
-            broker=self._queue.broker,
+            broker=self._queue.broker_of(job_type.QUEUE),
             actor_name=job_type.NAME,
             queue_name=job_type.QUEUE,
             priority=0,
@@ -106,9 +105,9 @@ class DramatiqWorker:
 
     def start(self) -> None:
         """Begin to take jobs."""
-        # Dramatiq's command line does this; whoever starts a Worker alone must.
-        self._queue.broker.emit_after("process_boot")
         for worker in self._workers:
+            # Dramatiq's command line does this; whoever starts a Worker alone must.
+            worker.broker.emit_after("process_boot")
             worker.start()
 
     @property

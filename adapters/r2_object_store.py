@@ -158,7 +158,7 @@ class R2ObjectStore:
     async def write_file(
         self, bucket: Bucket, key: str, file: BinaryIO, *, headers: ObjectHeaders
     ) -> None:
-        """Store the bytes of a file that can be sought in, from its beginning, piece by piece."""
+        """Store a file that can be sought in, from its beginning, in place of what stands there."""
         file.seek(0)
         await self._client.call(
             "put_object", Bucket=self._buckets[bucket], Key=key, Body=file, **_metadata(headers)

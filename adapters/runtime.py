@@ -18,6 +18,7 @@ from application.deletion import Deletion
 from application.ingest import Ingest
 from application.media import Media
 from application.ports import Clock, Identities, ObjectStore
+from application.source_receiver import SourceReceiver
 from application.upkeep import Upkeep
 from application.uploads import Uploads
 from application.verification import Verification
@@ -57,6 +58,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         identities = RandomIdentities()
         media = Media(PostgresEventStore(pool), announce=announcer.announce)
         inspector = MagicContentInspector()
+        fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
         yield Runtime(
             settings=settings,
             pool=pool,
@@ -74,8 +76,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             ingest=Ingest(
                 media,
                 objects,
-                inspector=inspector,
-                fetcher=GuardedFetcher(permitted=frozenset(settings.permitted_sources)),
+                receiver=SourceReceiver(fetcher, inspector, settings.upload_rules),
                 sources=PostgresIngestSources(pool),
                 identities=identities,
                 rules=settings.upload_rules,

@@ -23,7 +23,6 @@ class FetchSource(Job, frozen=True, kw_only=True):
     """Copy what an ingest's URL leads to into incoming."""
 
     NAME: ClassVar[str] = "fetch_source"
-    MAX_RETRIES: ClassVar[int] = 4
     QUEUE: ClassVar[str] = "media_fetch"
     """A source may take a minute: no deletion waits behind it."""
     media_id: str

@@ -181,7 +181,7 @@ class ObjectStore(Protocol):
     async def write_file(
         self, bucket: Bucket, key: str, file: BinaryIO, *, headers: ObjectHeaders
     ) -> None:
-        """Store the bytes of a file that can be sought in, from its beginning, piece by piece."""
+        """Store a file that can be sought in, from its beginning, in place of what stands there."""
         ...
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:

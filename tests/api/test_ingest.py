@@ -498,6 +498,10 @@ async def test_a_removed_workspace_keeps_no_ingest(
     own_settings: Settings,
     log: Log,
 ) -> None:
+    key = new_id("key")
+    source.answers["/kept.png"] = response(PNG)
+    kept = asked(source, "/kept.png")
+    assert (await ingest(client, kept, idempotency_key=key)).status_code == 200
     held = Held(source, "/removed.png")
     media_id = await begun(client, asked(source, "/removed.png"))
     await asyncio.wait_for(held.asked.wait(), 20)
@@ -507,7 +511,11 @@ async def test_a_removed_workspace_keeps_no_ingest(
     ):
         answer = await internal.delete(f"/internal/tenants/{client.tenant}")
         assert answer.status_code == 202
-    refused(await ingest(client, asked(source, "/a.png")), 403, "TENANT_REMOVED")
+    requests = len(source.requests)
+    for body in (asked(source, "/a.png"), asked(source, "/a.png", scope="user")):
+        refused(await ingest(client, body), 403, "TENANT_REMOVED")
+    refused(await ingest(client, kept, idempotency_key=key), 403, "TENANT_REMOVED")
+    assert len(source.requests) == requests
     held.go_on.set()
     await until(log.no_url_is_kept)
     await until(lambda: log.has(media_id, "ingest_cancelled"))

@@ -14,6 +14,7 @@ from adapters.runtime import Runtime
 from adapters.system import utc_now
 from application.deletion import Deletion
 from application.ingest import Ingest, IngestUrl
+from application.source_receiver import SourceReceiver
 from application.uploads import VerificationPending
 from domain.errors import ObjectStoreUnavailable, SourceUnavailable, UploadExpired
 from domain.media_file import MediaFile, Status
@@ -43,11 +44,11 @@ def objects(jobs: Runtime) -> FaultyObjectStore:
 @pytest.fixture
 def ingest(jobs: Runtime, objects: FaultyObjectStore, source: HttpSource) -> Ingest:
     """The ingest of the job workers over an object store that a test can disturb, and impatient."""
+    fetcher = GuardedFetcher(permitted=frozenset({source.pair}), limits=LIMITS)
     return Ingest(
         jobs.media,
         objects,
-        inspector=MagicContentInspector(),
-        fetcher=GuardedFetcher(permitted=frozenset({source.pair}), limits=LIMITS),
+        receiver=SourceReceiver(fetcher, MagicContentInspector(), jobs.settings.upload_rules),
         sources=PostgresIngestSources(jobs.pool),
         identities=jobs.identities,
         rules=jobs.settings.upload_rules,

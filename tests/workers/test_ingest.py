@@ -50,16 +50,19 @@ async def begin(runtime: Runtime, source: HttpSource) -> str:
 async def test_the_ingest_of_a_worker_killed_in_the_middle_is_taken_up_on_an_idle_queue(
     runtime: Runtime, library: Library, source: HttpSource, ingest_settings: Settings
 ) -> None:
+    began = asyncio.Event()
+
     async def half(writer: asyncio.StreamWriter) -> None:
         writer.write(ANSWER[:-10])
         await writer.drain()
+        began.set()
         await asyncio.sleep(60)
 
     source.answers["/a.png"] = half
     async with running(ingest_settings, reactor.main):
         media_id = await begin(runtime, source)
         async with process("workers.jobs", ingest_settings) as worker:
-            await asyncio.wait_for(source.busy.wait(), 30)
+            await asyncio.wait_for(began.wait(), 30)
             worker.kill()
             await worker.wait()
         source.answers["/a.png"] = ANSWER
