@@ -16,7 +16,6 @@ from redis.retry import Retry
 
 from application.jobs import Cause, Job
 
-QUEUE = "media"
 SENT_MARK_SECONDS = 900
 """How long a job counts as sent: longer than the longest chain of retries of a purge."""
 CRASH_MARK_SECONDS = 3600
@@ -56,18 +55,26 @@ class DramatiqQueue:
             health_check_interval=10,
             retry=Retry(NoBackoff(), 1),
         )
-        self.broker = RedisBroker(  # type: ignore[no-untyped-call]
-            client=self._redis,
-            namespace=self._namespace,
-            maintenance_chance=_ALWAYS,
-            heartbeat_timeout=int(heartbeat_seconds * 1000),
-            middleware=[CurrentMessage(), Retries()],
-        )
+        self._heartbeat_seconds = heartbeat_seconds
+        self._brokers: dict[str, RedisBroker] = {}
+        self.broker = self.broker_of(Job.QUEUE)
+
+    def broker_of(self, queue_name: str) -> RedisBroker:
+        """The broker of one queue: Dramatiq wants one for each set of worker threads."""
+        if queue_name not in self._brokers:
+            self._brokers[queue_name] = RedisBroker(  # type: ignore[no-untyped-call]
+                client=self._redis,
+                namespace=self._namespace,
+                maintenance_chance=_ALWAYS,
+                heartbeat_timeout=int(self._heartbeat_seconds * 1000),
+                middleware=[CurrentMessage(), Retries()],
+            )
+        return self._brokers[queue_name]
 
     def send(self, job: Job, *, delay_seconds: float = 0, cause: Cause | None = None) -> None:
         """Hand the job over, to be run not before the delay is over. Raises QueueUnavailable."""
         message = dramatiq.Message[None](
-            queue_name=QUEUE,
+            queue_name=job.QUEUE,
             actor_name=job.NAME,
             args=(),
             kwargs={"job": msgspec.to_builtins(job)},
@@ -76,7 +83,7 @@ class DramatiqQueue:
         )
         delay = int(delay_seconds * 1000) if delay_seconds > 0 else None
         try:
-            self.broker.enqueue(message, delay=delay)
+            self.broker_of(job.QUEUE).enqueue(message, delay=delay)
             # After the message, so that a Redis that lost the message has no mark either.
             self._redis.set(
                 self._key("sent", job), 1, ex=SENT_MARK_SECONDS + int(max(delay_seconds, 0))
@@ -121,7 +128,8 @@ class DramatiqQueue:
 
     def close(self) -> None:
         """Let the connections go."""
-        self.broker.close()
+        for broker in self._brokers.values():
+            broker.close()
         self._redis.close()
 
     def _key(self, mark: str, job: Job) -> str:

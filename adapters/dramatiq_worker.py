@@ -13,7 +13,7 @@ import msgspec
 from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage
 
-from adapters.dramatiq_queue import QUEUE, DramatiqQueue
+from adapters.dramatiq_queue import DramatiqQueue
 from application.jobs import Cause, Job
 
 CRASHES_ALLOWED = 4
@@ -71,18 +71,27 @@ class DramatiqWorker:
         threads: int,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        """`threads` is how many jobs of each queue run at once."""
         self._queue = queue
         self._runner = runner
         self._loop = loop
         self._running: set[concurrent.futures.Future[None]] = set()
         for job_type in jobs:
             self._declare(job_type)
-        self._worker = dramatiq.Worker(
-            queue.broker, worker_threads=threads, worker_timeout=IDLE_POLL_MILLISECONDS
+        self._workers = [
+            self._worker(name, threads) for name in sorted({job_type.QUEUE for job_type in jobs})
+        ]
+
+    def _worker(self, name: str, threads: int) -> dramatiq.Worker:
+        worker = dramatiq.Worker(
+            self._queue.broker_of(name),
+            worker_threads=threads,
+            worker_timeout=IDLE_POLL_MILLISECONDS,
         )
         # As many as run at once: what one process has fetched no other can take.
-        self._worker.queue_prefetch = threads
-        self._worker.delay_prefetch = 1000
+        worker.queue_prefetch = threads
+        worker.delay_prefetch = 1000
+        return worker
 
     def _declare(self, job_type: type[Job]) -> None:
         def act(job: dict[str, Any]) -> None:
@@ -90,9 +99,9 @@ class DramatiqWorker:
 
         dramatiq.Actor(
             act,
-            broker=self._queue.broker,
+            broker=self._queue.broker_of(job_type.QUEUE),
             actor_name=job_type.NAME,
-            queue_name=QUEUE,
+            queue_name=job_type.QUEUE,
             priority=0,
             options={
                 "max_retries": job_type.MAX_RETRIES,
@@ -103,27 +112,33 @@ class DramatiqWorker:
 
     def start(self) -> None:
         """Begin to take jobs."""
-        # Dramatiq's command line does this; whoever starts a Worker alone must.
-        self._queue.broker.emit_after("process_boot")
-        self._worker.start()
+        for worker in self._workers:
+            # Dramatiq's command line does this; whoever starts a Worker alone must.
+            worker.broker.emit_after("process_boot")
+            worker.start()
 
     @property
     def alive(self) -> bool:
         """Whether every thread still runs; one that died takes no more jobs for ever."""
-        threads = [*self._worker.workers, *self._worker.consumers.values()]
-        return all(thread.is_alive() for thread in threads)
+        return all(
+            thread.is_alive()
+            for worker in self._workers
+            for thread in (*worker.workers, *worker.consumers.values())
+        )
 
     async def stop(self, *, drain_seconds: float) -> None:
         """Take no more jobs, finish those that run, put back those that take longer."""
         grace = 5.0
-        stopping = asyncio.create_task(
-            asyncio.to_thread(self._worker.stop, timeout=int((drain_seconds + grace) * 1000))
-        )
-        done, _ = await asyncio.wait([stopping], timeout=drain_seconds)
-        if not done:
+        timeout = int((drain_seconds + grace) * 1000)
+        stopping = [
+            asyncio.create_task(asyncio.to_thread(worker.stop, timeout=timeout))
+            for worker in self._workers
+        ]
+        _, busy = await asyncio.wait(stopping, timeout=drain_seconds)
+        if busy:
             for future in list(self._running):
                 future.cancel()
-        await stopping
+        await asyncio.gather(*stopping)
 
     def _act(self, job: Job) -> None:
         """Run the job and wait for it, in a worker thread."""

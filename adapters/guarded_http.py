@@ -9,9 +9,10 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from ipaddress import ip_address
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import httpcore
 import httpx
@@ -66,11 +67,18 @@ class Resolver(Protocol):
         ...
 
 
+# Threads of its own: a lookup given up holds its thread until the system's resolver answers, and
+# names that never resolve would soon leave no thread for anything else.
+_LOOKUPS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="lookup")
+
+
+def _ask_system(name: str) -> Sequence[tuple[Any, ...]]:
+    return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+
+
 async def look_up(name: str) -> Sequence[str]:
     """Ask the system's resolver."""
-    answers = await asyncio.get_running_loop().getaddrinfo(
-        name, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
-    )
+    answers = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, _ask_system, name)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
 
 
@@ -128,6 +136,11 @@ class GuardedFetcher:
         self._max_redirects = max_redirects
         self._limits = limits
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
+
+    def check(self, url: str) -> str:
+        """The URL without query and fragment, if it passes the gate. Raises SsrfBlocked."""
+        gated = gate(url, permitted=self._permitted)
+        return f"{gated.scheme}://{gated.authority}{gated.target.partition('?')[0]}"
 
     @asynccontextmanager
     async def get(self, url: str, *, max_bytes: int) -> AsyncIterator[FetchedResponse]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import errors
 from psycopg_pool import PoolTimeout
@@ -12,7 +13,7 @@ from psycopg_pool import PoolTimeout
 from adapters.event_mapper import COLUMNS, EVENT_TYPES, recorded_from_row
 from adapters.postgres import Pool, connection, owned, unavailable
 from application.context import Idempotency
-from application.ports import KeptOutcome, KeyClaim, KeyTaken, StreamChanged
+from application.ports import IngestSource, KeptOutcome, KeyClaim, KeyTaken, StreamChanged
 from domain.errors import DatabaseUnavailable, TenantRemoved
 from domain.event import Recorded
 
@@ -62,10 +63,26 @@ _KEY = _KEY_INSERT.format(position=f"{POSITION} + %(key_ordinal)s")
 # The events are selected from the claim, so that a repeat hits the key before the stream.
 _CLAIM = f"WITH claim AS ({_KEY} RETURNING position) "
 
+# What an ingest's URL hides never enters the log, yet neither may be there without the other. The
+# constant is returned since the API's role may not read what it has written here.
+_SOURCE = """source AS (
+  INSERT INTO ingest_sources (owner, media_id, url, at)
+  SELECT set_config('app.owner', %(source_owner)s, true), %(source_media_id)s, %(source_url)s,
+         %(source_at)s
+  {after_claim} RETURNING true)
+"""
+
 APPEND_ONE = _INSERT + _ONE + _RETURNING
 APPEND_MANY = _INSERT + _MANY + _RETURNING
 APPEND_ONE_WITH_KEY = _CLAIM + _INSERT + "claim CROSS JOIN " + _ONE + " RETURNING events.position"
 APPEND_MANY_WITH_KEY = _CLAIM + _INSERT + "claim CROSS JOIN " + _MANY + " RETURNING events.position"
+APPEND_INGEST = (
+    f"WITH {_SOURCE.format(after_claim='')} {_INSERT} source CROSS JOIN {_ONE}{_RETURNING}"
+)
+APPEND_INGEST_WITH_KEY = (
+    f"WITH claim AS ({_KEY} RETURNING position), {_SOURCE.format(after_claim='FROM claim')}"
+    f"{_INSERT} source CROSS JOIN {_ONE}{_RETURNING}"
+)
 # Nothing was appended, so there is no position anyone could wait for.
 CLAIM_ONLY = _KEY_INSERT.format(position="0") + " RETURNING position"
 
@@ -99,13 +116,19 @@ class PostgresEventStore:
             histories[row[0]].append(recorded_from_row(row, EVENT_TYPES.decode))
         return histories
 
-    async def append(self, events: Sequence[Recorded], *, claim: KeyClaim | None = None) -> int:
+    async def append(
+        self,
+        events: Sequence[Recorded],
+        *,
+        claim: KeyClaim | None = None,
+        source: IngestSource | None = None,
+    ) -> int:
         """Append in one statement; the position of the last event, 0 for a claim alone.
 
         Raises StreamChanged, KeyTaken or TenantRemoved, when nothing was written, or
         DatabaseUnavailable, whose text says so where a lost connection leaves it unknown.
         """
-        statement, parameters = append_statement(events, claim)
+        statement, parameters = append_statement(events, claim, source)
         for _ in range(KEY_ATTEMPTS):
             try:
                 return await self._execute(statement, parameters)
@@ -170,7 +193,7 @@ class PostgresEventStore:
 
 
 def append_statement(
-    events: Sequence[Recorded], claim: KeyClaim | None
+    events: Sequence[Recorded], claim: KeyClaim | None, source: IngestSource | None = None
 ) -> tuple[str, dict[str, Any]]:
     """The one statement that appends the events and the claim, with its parameters."""
     if len(events) > MAX_EVENTS:
@@ -206,7 +229,13 @@ def append_statement(
             "correlation_id": recorded.correlation_id,
             "data": EVENT_TYPES.encode(event),
         }
+        if source is not None:
+            fields = msgspec.structs.asdict(source)
+            parameters |= {f"source_{name}": value for name, value in fields.items()}
+            return (APPEND_INGEST if claim is None else APPEND_INGEST_WITH_KEY), parameters
         return (APPEND_ONE if claim is None else APPEND_ONE_WITH_KEY), parameters
+    if source is not None:
+        raise ValueError("a source comes with the one event that begins its ingest")
     parameters |= {
         "ordinal": list(range(len(events))),
         "version": [recorded.version for recorded in events],

@@ -176,6 +176,15 @@ class R2ObjectStore:
         except ObjectChanged as exists:
             raise ObjectExists from exists
 
+    async def write_file(
+        self, bucket: Bucket, key: str, file: BinaryIO, *, headers: ObjectHeaders
+    ) -> None:
+        """Store a file that can be sought in, from its beginning, in place of what stands there."""
+        file.seek(0)
+        await self._client.call(
+            "put_object", Bucket=self._buckets[bucket], Key=key, Body=file, **_metadata(headers)
+        )
+
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """Remove the objects (at most 1,000); those that are not there count as removed."""
         name = self._buckets[bucket]

@@ -9,8 +9,10 @@ import msgspec
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
+from adapters.guarded_http import GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
+from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer
 from adapters.redis_limits import RedisLimits
@@ -18,8 +20,10 @@ from adapters.sandbox_proof import SandboxProof
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from application.deletion import Deletion
+from application.ingest import Ingest
 from application.media import Media
 from application.ports import Clock, ContentProof, Identities, ObjectStore
+from application.source_receiver import SourceReceiver
 from application.upkeep import Upkeep
 from application.upload_reports import UploadReports
 from application.uploads import Uploads
@@ -41,6 +45,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     decoders: DecoderCheck
     uploads: Uploads
     reports: UploadReports
+    ingest: Ingest
     deletion: Deletion
     upkeep: Upkeep
     limits: RedisLimits
@@ -75,6 +80,8 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         await stack.enter_async_context(background(decoders.watch()))
         identities = RandomIdentities()
         media = Media(PostgresEventStore(pool), announce=announcer.announce)
+        inspector = MagicContentInspector()
+        fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
         yield Runtime(
             settings=settings,
             pool=pool,
@@ -85,13 +92,23 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             uploads=Uploads(
                 media,
                 objects,
-                Verification(objects, MagicContentInspector(), proof),
+                Verification(objects, inspector, proof),
                 identities,
                 rules=settings.upload_rules,
                 pending_lifetime=settings.pending_lifetime,
                 owner_bypass=settings.owner_bypass,
             ),
             reports=UploadReports(media, owner_bypass=settings.owner_bypass),
+            ingest=Ingest(
+                media,
+                objects,
+                receiver=SourceReceiver(fetcher, inspector, settings.upload_rules),
+                sources=PostgresIngestSources(pool),
+                identities=identities,
+                rules=settings.upload_rules,
+                pending_lifetime=settings.pending_lifetime,
+                clock=utc_now,
+            ),
             deletion=Deletion(media, objects, owner_bypass=settings.owner_bypass),
             upkeep=Upkeep(
                 media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now

@@ -8,6 +8,7 @@ from typing import Literal, Self, get_type_hints
 
 import msgspec
 
+from adapters.url_gate import check_permitted
 from domain.access import OwnerBypass
 from domain.media_type import MEDIA_TYPES, ServiceRules, UploadRules
 
@@ -29,6 +30,8 @@ LOCAL_ORIGIN = re.compile(
 )
 """This machine: any page that runs on it would be trusted."""
 SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
+LONGEST_INGEST_WAIT = 25
+"""Less than `api/process.py` drains for."""
 CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 
 
@@ -103,6 +106,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port on which this process alone serves its `/metrics`; 0 is none. Never published."""
     prometheus_multiproc_dir: str = ""
     """A folder that the processes of one host share for their metrics; empty at the start."""
+    ingest_wait_seconds: int = 25
+    """How long `POST /upload/ingest-url` waits for the outcome before it answers 202; 0 to 25."""
+    permitted_sources: tuple[str, ...] = ()
+    """`host:port` pairs that an ingest may fetch from wherever they lead, as a server on this
+    machine. For development: production does not start with any."""
 
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
@@ -115,7 +123,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 10
     """Connections a process may hold."""
     job_threads: int = 8
-    """Jobs one worker process runs at once."""
+    """Jobs one worker process runs at once, and again so many fetches of ingest sources."""
     job_heartbeat_seconds: int = 20
     """A worker process silent for so long is taken for dead; others take up its jobs."""
     decoders: int = 2
@@ -181,6 +189,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_LIMIT}.")
         self._check_origins()
         self._check_services()
+        self._check_ingest()
         if self.environment == "production":
             self._check_production()
 
@@ -212,7 +221,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                         f"known are {', '.join(MEDIA_TYPES)}."
                     )
 
+    def _check_ingest(self) -> None:
+        if not 0 <= self.ingest_wait_seconds <= LONGEST_INGEST_WAIT:
+            raise SettingsError(
+                f"{PREFIX}INGEST_WAIT_SECONDS must be 0 to {LONGEST_INGEST_WAIT}: a process that "
+                "is stopped finishes the requests in flight within the time a deployer gives it."
+            )
+        try:
+            check_permitted(frozenset(self.permitted_sources))
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES: {error}") from None
+
     def _check_production(self) -> None:
+        if self.permitted_sources:
+            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES is for development only.")
         if DEVELOPMENT_GATEWAY_KEY in self.gateway_keys:
             raise SettingsError(
                 f"{PREFIX}GATEWAY_KEYS holds the development key; production needs its own."

@@ -10,7 +10,7 @@ from litestar.types import ControllerRouterHandler
 from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
-from api import docs, files, operations, upload_reports, uploads
+from api import docs, files, ingest, operations, upload_reports, uploads
 from api.cors import Cors
 from api.cursors import Cursors
 from api.errors import answer_error
@@ -20,7 +20,13 @@ from api.request_log import RequestLog
 from api.security import check_caller
 from projections.read_models import READ_MODELS
 
-ROUTES = [*uploads.ROUTES, *upload_reports.ROUTES, *files.ROUTES, *operations.ROUTES]
+ROUTES = [
+    *uploads.ROUTES,
+    *upload_reports.ROUTES,
+    *ingest.ROUTES,
+    *files.ROUTES,
+    *operations.ROUTES,
+]
 
 
 def create_app(runtime: Runtime) -> RequestLog:

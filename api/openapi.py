@@ -12,6 +12,7 @@ from api.files import CATEGORIES, MAX_LIMIT, MAX_SERVICES, SORTS, FileList, Hist
 from api.routes import OPEN
 from api.uploads import Presigned, UploadStatus, Verifying
 from application.deletion import BulkDelete, BulkDeleted, Deleted
+from application.ingest import IngestUrl
 from application.upload_reports import ReportUpload
 from application.uploads import CompleteUpload, RequestUpload
 from projections.file_resource import FileResource
@@ -32,6 +33,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     body: type | None = None
     answers: Mapping[int, type | None]
     query: Mapping[str, Schema] = msgspec.field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = ()
     refusals: Sequence[int] = ()
 
 
@@ -40,6 +42,12 @@ DESCRIBED: Mapping[str, Described] = {
     "media.upload.complete": Described(
         body=CompleteUpload,
         answers={200: FileResource, 202: Verifying},
+        refusals=(404, 410, 502),
+    ),
+    "media.upload.ingest": Described(
+        body=IngestUrl,
+        answers={200: FileResource, 202: Verifying},
+        headers=(("Prefer", "`respond-async` answers 202 at once; `wait=10` waits that long."),),
         refusals=(404, 410, 502),
     ),
     "media.upload.status": Described(answers={200: UploadStatus}, refusals=(404,)),
@@ -136,6 +144,10 @@ def _parameters(described: Described, method: str, path: str) -> list[Schema]:
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": KEY})
     parameters.extend(
         {"name": name, "in": "query", "schema": schema} for name, schema in described.query.items()
+    )
+    parameters.extend(
+        {"name": name, "in": "header", "description": why, "schema": TEXT}
+        for name, why in described.headers
     )
     return parameters
 

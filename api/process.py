@@ -18,8 +18,8 @@ from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
 from api.request_log import RequestLog
 
-DRAIN_SECONDS = 25
-"""Longer than a complete may take (10 s), shorter than the 30 s after which deployers kill."""
+DRAIN_SECONDS = 28
+"""Longer than an ingest may wait (25 s), shorter than the 30 s after which deployers kill."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than a gateway keeps an idle connection: else it sends into one that just closed."""
 

@@ -54,15 +54,29 @@ def note_file(request: MediaRequest, file: HasTypeAndSize | None) -> None:
         note(request, mimeType=file.mime_type, fileSize=file.file_size)
 
 
-def answer(body: object, *, position: int | None = None, status: int = 200) -> ASGIResponse:
+def answer(
+    body: object,
+    *,
+    position: int | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> ASGIResponse:
     """The body as JSON, with the place in the log it was written at or read from."""
-    return json_answer(_encode(body), position=position, status=status)
+    return json_answer(_encode(body), position=position, status=status, headers=headers)
 
 
-def json_answer(body: bytes, *, position: int | None = None, status: int = 200) -> ASGIResponse:
+def json_answer(
+    body: bytes,
+    *,
+    position: int | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> ASGIResponse:
     """The same for a body that is JSON already."""
-    headers = {} if position is None else {"media-position": str(position)}
-    return ASGIResponse(body=body, headers=headers, status_code=status)
+    given = dict(headers or {})
+    if position is not None:
+        given["media-position"] = str(position)
+    return ASGIResponse(body=body, headers=given, status_code=status)
 
 
 def allowed_methods(request: MediaRequest) -> str:

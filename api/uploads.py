@@ -39,7 +39,7 @@ class Presigned(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Verifying(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A worker is finishing the verification; ask `statusUrl` how it went."""
+    """A worker is fetching or verifying; ask `statusUrl` how it went."""
 
     media_id: str
     status: str = Status.PENDING
@@ -144,7 +144,7 @@ def _status(file: MediaFile, refusal: MediaError | None, public_base_url: str) -
     return UploadStatus(
         media_id=file.id,
         status=status,
-        processing=status is Status.PENDING and file.deferred,
+        processing=status is Status.PENDING and (file.deferred or file.awaits_source),
         file=FileResource.of(file, public_base_url=public_base_url) if uploaded else None,
         error=error and UploadError(error.code, error.error),
     )

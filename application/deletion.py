@@ -129,7 +129,7 @@ class Deletion:
         The file, unless there is nothing to remove.
         """
         file = await self._file(media_id)
-        if file is None or not file.ended or file.purged:
+        if file is None or not file.ended or file.purged or not file.key:
             return None
         for bucket in BUCKETS:
             await self._objects.delete(bucket, [file.key])

@@ -15,6 +15,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     MIN_BACKOFF_SECONDS: ClassVar[float] = 1
     MAX_BACKOFF_SECONDS: ClassVar[float] = 300
     TIME_LIMIT_SECONDS: ClassVar[float] = 90
+    QUEUE: ClassVar[str] = "media"
+    """Jobs of another queue have threads of their own, and wait for none of these."""
+
+
+class FetchSource(Job, frozen=True, kw_only=True):
+    """Copy what an ingest's URL leads to into incoming."""
+
+    NAME: ClassVar[str] = "fetch_source"
+    QUEUE: ClassVar[str] = "media_fetch"
+    """A source may take a minute: no deletion waits behind it."""
+    media_id: str
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +80,7 @@ class SweepUploads(Job, frozen=True, kw_only=True):
 
 
 JOBS: tuple[type[Job], ...] = (
+    FetchSource,
     DiscardIncoming,
     VerifyUpload,
     PurgeObjects,

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from application.context import Context, SystemContext
-from application.ports import EventStore, KeptOutcome, KeyClaim, StreamChanged
+from application.ports import EventStore, IngestSource, KeptOutcome, KeyClaim, StreamChanged
 from domain.access import Access
 from domain.errors import Contention, IdempotencyConflict
 from domain.event import Event, Recorded
@@ -66,6 +66,7 @@ class Media:
         context: Context | SystemContext,
         *,
         claim: KeyClaim | None = None,
+        source: IngestSource | None = None,
     ) -> list[Recorded]:
         """Append what was decided in one transaction; the events as they now stand in the log.
 
@@ -73,7 +74,7 @@ class Media:
         DatabaseUnavailable, whose text says so where a lost connection leaves it unknown.
         """
         events = [recorded for one in decided for recorded in envelop(one, context)]
-        last = await self._store.append(events, claim=claim)
+        last = await self._store.append(events, claim=claim, source=source)
         self._announce(last)
         first = last - len(events) + 1
         return [

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from application.jobs import (
     DiscardIncoming,
+    FetchSource,
     Job,
     PurgeObjects,
     RemoveTenantFiles,
@@ -12,6 +13,7 @@ from application.jobs import (
 from domain.event import Recorded
 from domain.media_file_events import (
     FileDeleted,
+    IngestRequested,
     PurgeRetried,
     UploadCancelled,
     UploadCompleted,
@@ -26,6 +28,8 @@ def react(recorded: Recorded) -> Sequence[Job]:
     """The jobs an event calls for."""
     stream = recorded.stream
     match recorded.event:
+        case IngestRequested():
+            return [FetchSource(media_id=stream)]
         case UploadCompleted() as event:
             return [DiscardIncoming(media_id=stream, key=event.key)]
         case VerificationDeferred():

@@ -66,6 +66,15 @@ class KeyClaim(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class IngestSource(msgspec.Struct, frozen=True):
+    """The whole URL of an ingest, to be kept beside the log until it is fetched."""
+
+    owner: str
+    media_id: str
+    url: str
+    at: datetime
+
+
 class EventStore(Protocol):
     """The write side of the log."""
 
@@ -76,7 +85,13 @@ class EventStore(Protocol):
         """
         ...
 
-    async def append(self, events: Sequence[Recorded], *, claim: KeyClaim | None = None) -> int:
+    async def append(
+        self,
+        events: Sequence[Recorded],
+        *,
+        claim: KeyClaim | None = None,
+        source: IngestSource | None = None,
+    ) -> int:
         """Append atomically and return the position of the last event (0 if there is none).
 
         Positions are consecutive in the order of `events`, whose owners may differ.
@@ -170,12 +185,78 @@ class ObjectStore(Protocol):
         """Store bytes of our own making where nothing stands. Raises ObjectExists."""
         ...
 
+    async def write_file(
+        self, bucket: Bucket, key: str, file: BinaryIO, *, headers: ObjectHeaders
+    ) -> None:
+        """Store a file that can be sought in, from its beginning, in place of what stands there."""
+        ...
+
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """Remove the objects (at most 1,000); those that are not there count as removed."""
         ...
 
     def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
         """Keys of objects last modified before the time."""
+        ...
+
+
+class FetchedSource(Protocol):
+    """A source's answer, whose body is still to come: iterate once, in pieces of bounded size.
+
+    Iterating raises FileTooLarge or SourceUnavailable.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where the bytes come from, after redirects."""
+        ...
+
+    @property
+    def status(self) -> int:
+        """2xx."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, in any case."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The bytes."""
+        ...
+
+
+class SourceFetcher(Protocol):
+    """Requests to URLs that a user chose."""
+
+    def check(self, url: str) -> str:
+        """The URL without its query and fragment, if its text lets it be called at all.
+
+        Looks nothing up. Raises SsrfBlocked.
+        """
+        ...
+
+    def get(self, url: str, *, max_bytes: int) -> AbstractAsyncContextManager[FetchedSource]:
+        """GET the URL, over at most so many bytes and a bounded time.
+
+        Raises SsrfBlocked, RedirectLoop, SourceUnavailable or FileTooLarge.
+        """
+        ...
+
+
+class IngestSources(Protocol):
+    """The URLs of ingests that are not fetched yet: they may hold secrets, so no event has them."""
+
+    async def url_of(self, owner: str, media_id: str) -> str | None:
+        """The URL that came with the ingest's first event; None when it was forgotten."""
+        ...
+
+    async def forget(self, owner: str, media_id: str) -> None:
+        """Remove the URL, now that nobody needs it."""
+        ...
+
+    async def forget_older_than(self, before: datetime) -> int:
+        """Remove the URLs of all owners kept since before the time; how many."""
         ...
 
 

@@ -101,7 +101,7 @@ class Uploads:
 
     async def request_upload(self, command: RequestUpload, context: Context) -> PresignedUpload:
         """Record the upload and sign its URL."""
-        owner = _owner_of(command.scope, context)
+        owner = owner_of(command.scope, context)
         if owner != context.owner:
             # The log refuses what a removed workspace would own, not what is its member's.
             await check_still_open(self._media, context.caller.tenant_id)
@@ -177,6 +177,9 @@ class Uploads:
             nonlocal claim
             histories = await self._media.load(command.media_id, *tenant_streams(context))
             file, access = admit(histories, command.media_id, context, self._owner_bypass)
+            if file.awaits_source:
+                file.check_completable(at=context.at, pending_lifetime=self._pending_lifetime)
+                return VerificationPending(file.id, file.position)
             try:
                 return await self._complete(file, access, context, deadline, claim)
             except KeyTaken as taken:
@@ -199,7 +202,7 @@ class Uploads:
 
         async def attempt() -> MediaFile | None:
             file = (await self._media.load(media_id)).file(media_id)
-            if file is None or file.status is not Status.PENDING:
+            if file is None or file.status is not Status.PENDING or file.awaits_source:
                 return None
             await check_still_open(self._media, parse(file.owner).tenant_id)
             return await self._complete(file, Access.SYSTEM, context, deadline, None)
@@ -281,7 +284,8 @@ class Uploads:
         return file
 
 
-def _owner_of(scope: Literal["tenant", "user"] | None, context: Context) -> Owner:
+def owner_of(scope: Literal["tenant", "user"] | None, context: Context) -> Owner:
+    """Whom a new file is for. Raises InvalidField for the scope `tenant` without a tenant."""
     if scope == "user":
         return user(context.caller.user_id)
     if scope == "tenant" and context.caller.tenant_id is None:

@@ -162,3 +162,24 @@ class SourceUnavailable(MediaError):
     """The source does not answer, answers an error, or breaks off."""
 
     code = "SOURCE_UNAVAILABLE"
+
+
+ENDINGS: tuple[type[MediaError], ...] = (
+    UploadMismatch,
+    UploadExpired,
+    SsrfBlocked,
+    RedirectLoop,
+    FileTooLarge,
+    UnsupportedMime,
+    SourceUnavailable,
+)
+"""What an upload or ingest that came to nothing answers from then on."""
+_BY_CODE = {ending.code: ending for ending in ENDINGS}
+
+
+def recalled(code: str, message: str) -> MediaError:
+    """The refusal with this code, one of ENDINGS, and the message it had when it was recorded."""
+    kind = _BY_CODE[code]
+    refusal = kind.__new__(kind)
+    MediaError.__init__(refusal, message)
+    return refusal

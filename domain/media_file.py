@@ -1,5 +1,6 @@
 """MediaFile: one uploaded file, from the permission to upload it to the removal of its bytes.
 
+IngestRequested → UploadRequested | IngestFailed | IngestCancelled
 UploadRequested → UploadCompleted | UploadExpired | UploadRejected | UploadCancelled
 UploadCompleted → FileDeleted; every ending → ObjectsPurged (PurgeFailed → PurgeRetried between)
 """
@@ -11,12 +12,15 @@ from typing import Self
 
 import msgspec
 
-from domain.errors import MediaNotFound, UploadIncomplete, UploadMismatch
+from domain.errors import MediaNotFound, UploadIncomplete, UploadMismatch, recalled
 from domain.errors import UploadExpired as UploadHasExpired
 from domain.event import Event, Recorded
 from domain.media_file_events import (
     Ending,
     FileDeleted,
+    IngestCancelled,
+    IngestFailed,
+    IngestRequested,
     ObjectsPurged,
     PurgeFailed,
     PurgeRetried,
@@ -66,6 +70,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None = None
     settles_at: datetime | None = None
     rejection: str | None = None
+    rejection_code: str = UploadMismatch.code
     deferred: bool = False
     purged: bool = False
     purge_failed: bool = False
@@ -81,32 +86,13 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def evolve(cls, file: Self | None, recorded: Recorded) -> Self:
         """The state after one more event."""
-        match recorded.event:
-            case UploadRequested() as requested:
-                return cls(
-                    id=recorded.stream,
-                    owner=recorded.owner,
-                    file_name=requested.file_name,
-                    file_size=requested.file_size,
-                    mime_type=requested.mime_type,
-                    service_code=requested.service_code,
-                    key=requested.key,
-                    is_public=requested.is_public,
-                    uploaded_by=requested.uploaded_by,
-                    sha256=requested.sha256,
-                    status=Status.PENDING,
-                    created_at=recorded.at,
-                    updated_at=recorded.at,
-                    version=recorded.version,
-                    position=recorded.position,
-                )
         if file is None:
-            raise ValueError(f"{recorded.stream} does not begin with UploadRequested")
+            return cls._begun(recorded)
 
         def ended(status: Status, event: Ending) -> dict[str, object]:
             return {"status": status, "settles_at": event.settles_at, "updated_at": recorded.at}
 
-        changes: dict[str, object] = {}
+        changes = _ingest_changes(recorded)
         match recorded.event:
             case VerificationDeferred():
                 changes = {"deferred": True}
@@ -133,16 +119,62 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
             file, version=recorded.version, position=recorded.position, **changes
         )
 
+    @classmethod
+    def _begun(cls, recorded: Recorded) -> Self:
+        match recorded.event:
+            case IngestRequested() as asked:
+                return cls(
+                    id=recorded.stream,
+                    owner=recorded.owner,
+                    file_name=asked.file_name or "",
+                    file_size=0,
+                    mime_type="",
+                    service_code=asked.service_code,
+                    key="",
+                    is_public=asked.is_public,
+                    uploaded_by=asked.uploaded_by,
+                    sha256=None,
+                    status=Status.PENDING,
+                    created_at=recorded.at,
+                    updated_at=recorded.at,
+                    version=recorded.version,
+                    position=recorded.position,
+                )
+            case UploadRequested() as requested:
+                return cls(
+                    id=recorded.stream,
+                    owner=recorded.owner,
+                    file_name=requested.file_name,
+                    file_size=requested.file_size,
+                    mime_type=requested.mime_type,
+                    service_code=requested.service_code,
+                    key=requested.key,
+                    is_public=requested.is_public,
+                    uploaded_by=requested.uploaded_by,
+                    sha256=requested.sha256,
+                    status=Status.PENDING,
+                    created_at=recorded.at,
+                    updated_at=recorded.at,
+                    version=recorded.version,
+                    position=recorded.position,
+                )
+        raise ValueError(f"{recorded.stream} does not begin with a request")
+
     @property
     def ended(self) -> bool:
         """Whether the life of the file is over and its bytes are to go."""
         return self.status in {Status.REJECTED, Status.EXPIRED, Status.DELETED}
 
+    @property
+    def awaits_source(self) -> bool:
+        """Whether an ingest has not fetched the bytes yet: type, size and key are unknown."""
+        return self.status is Status.PENDING and not self.key
+
     def check_completable(self, *, at: datetime, pending_lifetime: timedelta) -> None:
         """Raise what a complete at this time must answer before any byte is looked at."""
         match self.status:
             case Status.REJECTED:
-                raise UploadMismatch(self.rejection or "The upload was rejected.")
+                raise recalled(self.rejection_code, self.rejection or "The upload was rejected.")
             case Status.EXPIRED:
                 raise UploadHasExpired("The upload was not completed in time.")
             case Status.DELETED:
@@ -200,6 +232,9 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
         """Decide that the time for completing is over. [] when it is not, or the file moved on."""
         if self.status is not Status.PENDING or at < self.created_at + pending_lifetime:
             return []
+        if self.awaits_source:
+            late = "The source was not fetched in time."
+            return [IngestFailed(code=UploadHasExpired.code, detail=late)]
         return [UploadExpired(key=self.key, settles_at=at + VERIFICATION_TIME_LIMIT)]
 
     def delete(self, *, at: datetime, reason: str = "user") -> list[Event]:
@@ -208,6 +243,8 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
         Raises MediaNotFound when there is nothing left to delete.
         """
         match self.status:
+            case Status.PENDING if self.awaits_source:
+                return [IngestCancelled(reason=reason)]
             case Status.PENDING:
                 settles_at = at + VERIFICATION_TIME_LIMIT
                 return [UploadCancelled(key=self.key, reason=reason, settles_at=settles_at)]
@@ -246,3 +283,29 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     def retry_purge(self) -> list[Event]:
         """Decide to try the removal of the bytes again, after it had failed."""
         return [PurgeRetried(key=self.key)] if self.purge_failed else []
+
+
+def _ingest_changes(recorded: Recorded) -> dict[str, object]:
+    """What an event of an ingest changes before its bytes are verified as any others are."""
+    match recorded.event:
+        case UploadRequested() as fetched:
+            return {
+                "file_name": fetched.file_name,
+                "file_size": fetched.file_size,
+                "mime_type": fetched.mime_type,
+                "key": fetched.key,
+                "sha256": fetched.sha256,
+                "updated_at": recorded.at,
+            }
+        case IngestFailed() as failed:
+            return {
+                "status": Status.EXPIRED
+                if failed.code == UploadHasExpired.code
+                else Status.REJECTED,
+                "rejection": failed.detail,
+                "rejection_code": failed.code,
+                "updated_at": recorded.at,
+            }
+        case IngestCancelled():
+            return {"status": Status.DELETED, "updated_at": recorded.at}
+    return {}

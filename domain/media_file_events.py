@@ -6,8 +6,40 @@ from typing import ClassVar
 from domain.event import Event
 
 
+class IngestRequested(Event, frozen=True, kw_only=True):
+    """Someone asked for a copy of what a URL leads to; a worker fetches it."""
+
+    TYPE: ClassVar[str] = "media_file.ingest_requested.v1"
+    source: str
+    """The URL without its query and fragment, which may hold secrets; one with credentials is
+    refused."""
+    service_code: str
+    is_public: bool
+    uploaded_by: str
+    file_name: str | None
+    """None when the source is to name the file."""
+
+
+class IngestFailed(Event, frozen=True, kw_only=True):
+    """The source could not be taken over; nothing was stored."""
+
+    TYPE: ClassVar[str] = "media_file.ingest_failed.v1"
+    code: str
+    """`SSRF_BLOCKED`, `REDIRECT_LOOP`, `FILE_TOO_LARGE`, `UNSUPPORTED_MIME`, `SOURCE_UNAVAILABLE`,
+    or `UPLOAD_EXPIRED` when nobody could fetch it in time."""
+    detail: str
+
+
+class IngestCancelled(Event, frozen=True, kw_only=True):
+    """The ingest was called off before its source was fetched."""
+
+    TYPE: ClassVar[str] = "media_file.ingest_cancelled.v1"
+    reason: str
+    """`user` or `tenant_removed`."""
+
+
 class UploadRequested(Event, frozen=True, kw_only=True):
-    """Someone was given a URL to upload one file of this name, type and size."""
+    """A file of this name, type and size is to stand in incoming, put there by a URL or ingest."""
 
     TYPE: ClassVar[str] = "media_file.upload_requested.v1"
     file_name: str
@@ -21,7 +53,7 @@ class UploadRequested(Event, frozen=True, kw_only=True):
 
 
 class VerificationDeferred(Event, frozen=True, kw_only=True):
-    """Verifying the bytes took longer than a request may wait; a worker finishes it."""
+    """A worker verifies the bytes: they were ingested, or a request may wait no longer."""
 
     TYPE: ClassVar[str] = "media_file.verification_deferred.v1"
 
@@ -114,6 +146,9 @@ class PurgeRetried(Event, frozen=True, kw_only=True):
 Ending = UploadRejected | UploadExpired | UploadCancelled | FileDeleted
 
 MEDIA_FILE_EVENTS: tuple[type[Event], ...] = (
+    IngestRequested,
+    IngestFailed,
+    IngestCancelled,
     UploadRequested,
     VerificationDeferred,
     UploadCompleted,

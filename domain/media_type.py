@@ -53,20 +53,30 @@ class ServiceRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
     )
 
+    @property
+    def largest_bytes(self) -> int:
+        """The largest file of any type the service may upload."""
+        return max((self.max_bytes[MEDIA_TYPES[one].category] for one in self.types), default=0)
+
 
 class UploadRules(msgspec.Struct, frozen=True):
     """The allowlist per service code."""
 
     services: Mapping[str, ServiceRules]
 
+    def of(self, service_code: str) -> ServiceRules:
+        """The rules of one service. Raises InvalidField when there is no such service."""
+        rules = self.services.get(service_code)
+        if rules is None:
+            raise InvalidField("serviceCode", f"one of {', '.join(self.services)}")
+        return rules
+
     def check(self, *, service_code: str, mime_type: str, file_size: int) -> MediaType:
         """The accepted type.
 
         Raises InvalidField for an unknown service, UnsupportedMime, or FileTooLarge.
         """
-        rules = self.services.get(service_code)
-        if rules is None:
-            raise InvalidField("serviceCode", f"one of {', '.join(self.services)}")
+        rules = self.of(service_code)
         if mime_type not in rules.types or mime_type not in MEDIA_TYPES:
             raise UnsupportedMime(mime_type, rules.types)
         media_type = MEDIA_TYPES[mime_type]

@@ -1,4 +1,4 @@
-"""Read model `unfinished_work_v1`: facts whose effect is not in the log yet.
+"""Read model `unfinished_work_v2`: facts whose effect is not in the log yet.
 
 Read by the scheduler, which has the work asked for again, and by `./dev failures`.
 """
@@ -12,6 +12,9 @@ import msgspec
 from domain.event import Event, Recorded
 from domain.media_file_events import (
     FileDeleted,
+    IngestCancelled,
+    IngestFailed,
+    IngestRequested,
     ObjectsPurged,
     PurgeFailed,
     PurgeRetried,
@@ -25,7 +28,7 @@ from domain.tenant import TenantFilesRemoved, TenantRemoved
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
 
-WorkKind = Literal["purge", "verify", "tenant_removal"]
+WorkKind = Literal["purge", "verify", "fetch", "tenant_removal"]
 _Key: TypeAlias = tuple[str, str, WorkKind]
 """Owner, stream, kind."""
 _Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
@@ -34,13 +37,13 @@ _Mark: TypeAlias = tuple[datetime | None, str | None, datetime | None]
 """Due at if that changes, failure, failed at."""
 
 _DELETE = """
-DELETE FROM unfinished_work_v1 AS work
+DELETE FROM unfinished_work_v2 AS work
 USING unnest(%b::text[], %b::text[], %b::text[]) AS done (owner, stream, kind)
 WHERE work.owner = done.owner AND work.stream = done.stream AND work.kind = done.kind
 """
 
 _UPSERT = """
-INSERT INTO unfinished_work_v1 (owner, stream, kind, due_at, not_before, failure, failed_at)
+INSERT INTO unfinished_work_v2 (owner, stream, kind, due_at, not_before, failure, failed_at)
 SELECT * FROM unnest(
   %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::text[],
   %b::timestamptz[])
@@ -50,7 +53,7 @@ ON CONFLICT (owner, stream, kind) DO UPDATE SET
 """
 
 _MARK = """
-UPDATE unfinished_work_v1 AS work
+UPDATE unfinished_work_v2 AS work
 SET failure = mark.failure, failed_at = mark.failed_at,
     due_at = coalesce(mark.due_at, work.due_at)
 FROM unnest(%b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::timestamptz[])
@@ -94,8 +97,11 @@ class _Work:
 class UnfinishedWorkProjection:
     """Work comes with the fact that calls for it and goes with the fact that it is done."""
 
-    name: ClassVar[str] = "unfinished_work_v1"
+    name: ClassVar[str] = "unfinished_work_v2"
     event_types: ClassVar[tuple[type[Event], ...] | None] = (
+        IngestRequested,
+        IngestFailed,
+        IngestCancelled,
         VerificationDeferred,
         UploadCompleted,
         UploadRejected,
@@ -131,7 +137,13 @@ class UnfinishedWorkProjection:
 def _note(work: _Work, recorded: Recorded) -> None:
     owner, stream, at = recorded.owner, recorded.stream, recorded.at
     match recorded.event:
+        case IngestRequested():
+            work.begin((owner, stream, "fetch"), at=at)
+        case IngestFailed() | IngestCancelled():
+            work.finish((owner, stream, "fetch"))
         case VerificationDeferred():
+            # Of an ingest it comes with the fetched bytes.
+            work.finish((owner, stream, "fetch"))
             work.begin((owner, stream, "verify"), at=at)
         case UploadCompleted():
             work.finish((owner, stream, "verify"))
@@ -172,11 +184,15 @@ class FailedWork(msgspec.Struct, frozen=True):
 
 
 _DUE = """
-SELECT owner, stream, kind, due_at, not_before FROM unfinished_work_v1
+SELECT owner, stream, kind, due_at, not_before FROM unfinished_work_v2
 WHERE failure IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s
 """
+_UNFETCHED = """
+SELECT stream FROM unfinished_work_v2
+WHERE kind = 'fetch' AND due_at < %s AND stream > %s ORDER BY stream LIMIT %s
+"""
 _FAILURES = """
-SELECT owner, stream, kind, failure, failed_at FROM unfinished_work_v1
+SELECT owner, stream, kind, failure, failed_at FROM unfinished_work_v2
 WHERE failure IS NOT NULL ORDER BY failed_at DESC LIMIT %s
 """
 
@@ -196,6 +212,18 @@ async def due(pool: Pool, before: datetime, limit: int) -> list[UnfinishedWork]:
     async with connection(pool) as one:
         cursor = await one.execute(_DUE, (before, limit))
         return [UnfinishedWork(*row) for row in await cursor.fetchall()]
+
+
+async def unfetched(
+    pool: Pool, before: datetime, *, after: str = "", limit: int = 1000
+) -> list[str]:
+    """Ids of ingests of all owners, asked for before the time and not fetched, in pages by id.
+
+    For the role media_worker.
+    """
+    async with connection(pool) as one:
+        cursor = await one.execute(_UNFETCHED, (before, after, limit))
+        return [stream for (stream,) in await cursor.fetchall()]
 
 
 async def failures(pool: Pool, limit: int = 100) -> list[FailedWork]:

@@ -18,6 +18,7 @@ from application.context import SystemContext
 from application.jobs import (
     JOBS,
     DiscardIncoming,
+    FetchSource,
     Job,
     PurgeObjects,
     RemoveTenantFiles,
@@ -25,6 +26,7 @@ from application.jobs import (
     VerifyUpload,
 )
 from application.upkeep import NotCaughtUp
+from domain.errors import SourceUnavailable
 from domain.media_file import MediaFile
 from domain.owner import parse
 from workers.process import pause, run
@@ -37,6 +39,8 @@ CATCH_UP_SECONDS = 0.5
 MAX_REASON = 500
 """Characters of an error that PurgeFailed keeps."""
 
+NOT_FETCHED = "The source could not be taken over; try again later."
+
 Fields = Mapping[str, object]
 """What a job adds to its log line."""
 Body = Callable[[Runtime, Any, SystemContext], Awaitable[Fields]]
@@ -48,6 +52,15 @@ async def discard_incoming(
     """Remove the uploaded bytes of a completed file from incoming."""
     await runtime.deletion.discard_incoming(job.key)
     return {}
+
+
+async def fetch_source(runtime: Runtime, job: FetchSource, context: SystemContext) -> Fields:
+    """Fetch what an ingest names."""
+    file = await runtime.ingest.fetch_source(job.media_id, context)
+    if file is None:
+        return {}
+    outcome = file.rejection_code if file.rejection else str(file.status)
+    return {**_about(file), "outcome": outcome}
 
 
 async def verify_upload(runtime: Runtime, job: VerifyUpload, context: SystemContext) -> Fields:
@@ -74,11 +87,13 @@ async def remove_tenant_files(
 
 
 async def sweep_uploads(runtime: Runtime, _job: SweepUploads, context: SystemContext) -> Fields:
-    """Expire what nobody completed."""
-    return {"expired": await runtime.upkeep.sweep_uploads(ReadModelWorkList(runtime.pool), context)}
+    """Expire what nobody completed, and forget the URLs nobody needs."""
+    expired = await runtime.upkeep.sweep_uploads(ReadModelWorkList(runtime.pool), context)
+    return {"expired": expired, "forgotten": await runtime.ingest.forget_old_sources(context)}
 
 
 BODIES: Mapping[type[Job], Body] = {
+    FetchSource: fetch_source,
     DiscardIncoming: discard_incoming,
     VerifyUpload: verify_upload,
     PurgeObjects: purge_objects,
@@ -143,10 +158,13 @@ class JobRunner:
         return await BODIES[type(job)](self._runtime, job, self._context(attempt))
 
     async def give_up(self, job: Job, attempt: Attempt, error: str) -> None:
-        """Record a failed purge in the log; of other jobs the scheduler asks again."""
+        """Record a failed purge or fetch in the log; of other jobs the scheduler asks again."""
         event = f"media.job.{job.NAME}"
         JOBS_RUN.labels(job.NAME, "gave_up").inc()
         self._log.error(event, **_subject(job, attempt), status="gave_up", error=error)
+        if isinstance(job, FetchSource):
+            unavailable = SourceUnavailable(NOT_FETCHED)
+            await self._runtime.ingest.fail(job.media_id, unavailable, self._context(attempt))
         if isinstance(job, PurgeObjects):
             # Events are kept for ever: what a library says in an error is not.
             why = self._redactor.text(error)[:MAX_REASON]

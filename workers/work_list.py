@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from adapters.postgres import Pool, connection
-from application.jobs import Job, PurgeObjects, RemoveTenantFiles, VerifyUpload
+from application.jobs import FetchSource, Job, PurgeObjects, RemoveTenantFiles, VerifyUpload
 from projections import audit_trail, pending_uploads, unfinished_work
 from projections.projection import checkpoint_of
 from projections.unfinished_work import UnfinishedWork
@@ -20,7 +20,12 @@ class ReadModelWorkList:
         self._pool = pool
 
     async def overdue_uploads(self, before: datetime) -> AsyncIterator[str]:
-        """Ids of uploads that are pending and were requested before the time, oldest first."""
+        """Ids of uploads and ingests that are pending and were requested before the time."""
+        unfetched = ""
+        while ids := await unfinished_work.unfetched(self._pool, before, after=unfetched):
+            for media_id in ids:
+                yield media_id
+            unfetched = ids[-1]
         last = None
         while page := await pending_uploads.overdue(self._pool, before, after=last):
             for upload in page:
@@ -55,5 +60,7 @@ def _job(work: UnfinishedWork) -> Job:
             return PurgeObjects(media_id=work.stream, not_before=not_before)
         case "verify":
             return VerifyUpload(media_id=work.stream)
+        case "fetch":
+            return FetchSource(media_id=work.stream)
         case "tenant_removal":
             return RemoveTenantFiles(tenant_id=work.stream.removeprefix("tenant_"))

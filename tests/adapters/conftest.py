@@ -20,5 +20,7 @@ def database_url(log_cluster: Postgres) -> str:
     """A migrated database without an event, on a server where nobody else writes."""
     url = log_cluster.database_url("media")
     with psycopg.connect(url) as connection:
-        connection.execute("TRUNCATE events, idempotency_keys, removed_tenants, checkpoints")
+        connection.execute(
+            "TRUNCATE events, idempotency_keys, removed_tenants, checkpoints, ingest_sources"
+        )
     return url

@@ -11,7 +11,7 @@ from adapters.event_mapper import UnknownEventType
 from adapters.postgres import open_pool, owned
 from adapters.postgres_event_store import PostgresEventStore, append_statement
 from application.context import Idempotency
-from application.ports import KeptOutcome, KeyClaim, KeyTaken, StreamChanged
+from application.ports import IngestSource, KeptOutcome, KeyClaim, KeyTaken, StreamChanged
 from domain.errors import DatabaseUnavailable, TenantRemoved
 from domain.media_file_events import UploadCancelled, UploadExpired
 from domain.tenant import TenantRemoved as TenantWasRemoved
@@ -303,3 +303,47 @@ async def test_a_database_that_is_away_is_said_to_be() -> None:
             await store.append([recorded()])
         with pytest.raises(DatabaseUnavailable):
             await store.load(["media_x"])
+
+
+def kept_url(stream: str, owner: str = ALPHA) -> IngestSource:
+    return IngestSource(owner, stream, "https://a.example/?sig=1", START)
+
+
+async def sources(url: str) -> list[tuple[str, str]]:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        cursor = await connection.execute("SELECT owner, media_id FROM ingest_sources ORDER BY 2")
+        return await cursor.fetchall()
+
+
+@pytest.mark.parametrize("key", [None, claim()])
+async def test_the_url_of_an_ingest_is_kept_with_its_first_event(
+    store: PostgresEventStore, database_url: str, key: KeyClaim | None
+) -> None:
+    stream = new_stream()
+    position = await store.append([recorded(stream=stream)], claim=key, source=kept_url(stream))
+    assert [one.position for one in (await store.load([stream]))[stream]] == [position]
+    assert (ALPHA, stream) in await sources(database_url)
+
+
+async def test_a_repeated_ingest_keeps_no_second_url(
+    store: PostgresEventStore, database_url: str
+) -> None:
+    first, again = new_stream(), new_stream()
+    await store.append([recorded(stream=first)], claim=claim(), source=kept_url(first))
+    before = await sources(database_url)
+    with pytest.raises(KeyTaken):
+        await store.append([recorded(stream=again)], claim=claim(), source=kept_url(again))
+    assert await sources(database_url) == before
+    assert await store.load([again]) == {again: []}
+
+
+async def test_a_removed_tenant_keeps_no_url(
+    store: PostgresEventStore, worker_store: PostgresEventStore, database_url: str
+) -> None:
+    owner = "t:ls_removed_before_its_ingest"
+    removal = recorded(TenantWasRemoved(), stream="tenant_ls_removed_before", owner=owner)
+    await worker_store.append_removal(removal)
+    stream = new_stream()
+    with pytest.raises(TenantRemoved):
+        await store.append([recorded(stream=stream, owner=owner)], source=kept_url(stream, owner))
+    assert (owner, stream) not in await sources(database_url)

@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import ssl
+import threading
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.address_policy import REFUSED_IPV4
-from adapters.guarded_http import FetchLimits, GuardedFetcher
+from adapters.guarded_http import FetchLimits, GuardedFetcher, look_up
 from domain.errors import FileTooLarge, RedirectLoop, SourceUnavailable, SsrfBlocked
 from tests.kit.certificates import self_signed
 from tests.kit.hostile_urls import HOSTILE_URLS, PRIVATE_IPV4, PRIVATE_IPV6, spellings
@@ -102,6 +103,21 @@ async def take_until_too_large(fetcher: GuardedFetcher, url: str) -> int:
 # What is refused on its face.
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://Example.COM/a/b.png?sig=1#part", "https://example.com/a/b.png"),
+        ("http://example.com:80?token=a", "http://example.com/"),
+        ("https://b\u00fccher.de/\u00e4?x", "https://xn--bcher-kva.de/%C3%A4"),
+        ("http://[2606:4700:4700::1111]/#a?b", "http://[2606:4700:4700::1111]/"),
+    ],
+)
+async def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+    resolver, wire = names(), Wire()
+    assert GuardedFetcher(resolver, wire).check(url) == shown
+    assert (resolver.asked, wire.dialled) == ([], [])
+
+
 async def test_no_hostile_url_causes_a_lookup_or_a_dial() -> None:
     resolver, wire = names(), Wire()
     fetcher = GuardedFetcher(resolver, wire)
@@ -180,6 +196,25 @@ async def test_a_lookup_that_hangs_ends_in_time() -> None:
 
     with pytest.raises(SourceUnavailable, match="too long"):
         await fetch(GuardedFetcher(hanging, Wire(), limits=SHORT), "http://a.example.com/")
+
+
+async def test_lookups_that_hang_take_no_thread_from_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        answered.wait(30)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    lookups = [asyncio.create_task(look_up(f"{number}.example.com")) for number in range(40)]
+    try:
+        async with asyncio.timeout(10):
+            assert await asyncio.to_thread(lambda: "served") == "served"
+    finally:
+        answered.set()
+        await asyncio.gather(*lookups)
 
 
 async def test_the_checked_address_is_the_one_dialled_though_the_resolver_alternates(

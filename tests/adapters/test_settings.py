@@ -64,6 +64,9 @@ def test_a_full_production_environment_is_accepted():
         ),
         ({"MEDIA_LIMIT_PRESIGN": "-1"}, "MEDIA_LIMIT_PRESIGN"),
         ({"MEDIA_LIMIT_LIST": "1000000"}, "MEDIA_LIMIT_LIST"),
+        ({"MEDIA_PERMITTED_SOURCES": "127.0.0.1:8000"}, "MEDIA_PERMITTED_SOURCES"),
+        ({"MEDIA_INGEST_WAIT_SECONDS": "26"}, "MEDIA_INGEST_WAIT_SECONDS"),
+        ({"MEDIA_INGEST_WAIT_SECONDS": "-1"}, "MEDIA_INGEST_WAIT_SECONDS"),
         ({"MEDIA_SERVICES": "blog"}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"types": ["text/html"]}}'}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"mimes": []}}'}, "MEDIA_SERVICES"),
@@ -98,3 +101,17 @@ def test_gateway_keys_are_a_list_for_rotation():
         "a" * 32,
         "c" * 32,
     )
+
+
+@pytest.mark.parametrize("pairs", ["127.0.0.1", "http://127.0.0.1:80", "*:80", "LOCALHOST:80"])
+def test_a_permitted_source_is_one_host_and_port(pairs):
+    development = VALID | {"MEDIA_ENVIRONMENT": "development"}
+    with pytest.raises(SettingsError, match="MEDIA_PERMITTED_SOURCES"):
+        Settings.from_environment(development | {"MEDIA_PERMITTED_SOURCES": pairs})
+
+
+def test_development_may_permit_sources_on_this_machine():
+    development = VALID | {"MEDIA_ENVIRONMENT": "development"}
+    pairs = {"MEDIA_PERMITTED_SOURCES": "127.0.0.1:8000, localhost:9000"}
+    settings = Settings.from_environment(development | pairs)
+    assert settings.permitted_sources == ("127.0.0.1:8000", "localhost:9000")

@@ -7,6 +7,7 @@ import pytest
 from application.jobs import (
     JOBS,
     DiscardIncoming,
+    FetchSource,
     Job,
     PurgeObjects,
     RemoveTenantFiles,
@@ -16,6 +17,8 @@ from application.policies import react
 from domain.event import Event
 from domain.media_file_events import (
     MEDIA_FILE_EVENTS,
+    IngestCancelled,
+    IngestFailed,
     ObjectsPurged,
     PurgeFailed,
     PurgeRetried,
@@ -24,6 +27,7 @@ from domain.media_file_events import (
 from domain.tenant import TENANT_EVENTS, TenantFilesRemoved, TenantRemoved
 from tests.kit.scenario import (
     COMPLETED,
+    INGEST_REQUESTED,
     KEY,
     MEDIA_ID,
     REQUESTED,
@@ -41,6 +45,9 @@ PURGE = PurgeObjects(media_id=MEDIA_ID)
 FINAL_PURGE = PurgeObjects(media_id=MEDIA_ID, not_before=LATER)
 
 CASES: list[tuple[Event, list[Job]]] = [
+    (INGEST_REQUESTED, [FetchSource(media_id=MEDIA_ID)]),
+    (IngestFailed(code="SOURCE_UNAVAILABLE", detail="It answers 404."), []),
+    (IngestCancelled(reason="user"), []),
     (REQUESTED, []),
     (VerificationDeferred(), [VerifyUpload(media_id=MEDIA_ID)]),
     (COMPLETED, [DiscardIncoming(media_id=MEDIA_ID, key=KEY)]),

@@ -1,7 +1,7 @@
 """The real object store, with a hand on it: for the moments a test cannot wait for."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from application.ports import Bucket, ObjectChanged, ObjectHeaders, ObjectStore, StoredObject
 from domain.errors import ObjectStoreUnavailable
@@ -11,6 +11,7 @@ class FaultyObjectStore:
     """Fails while `away`; calls `before_look` and `before_copy` once each in a verification.
 
     That is: before its first look at what was stored, and between its checks and its copy.
+    `after_write_file` is called between the bytes and the event of an ingest.
     """
 
     def __init__(self, real: ObjectStore) -> None:
@@ -18,6 +19,7 @@ class FaultyObjectStore:
         self.away = False
         self.before_look: Callable[[], Awaitable[None]] | None = None
         self.before_copy: Callable[[], Awaitable[None]] | None = None
+        self.after_write_file: Callable[[], Awaitable[None]] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -45,6 +47,15 @@ class FaultyObjectStore:
         if stored is None or stored.etag != etag:
             raise ObjectChanged
         await self._real.copy(key, source=source, target=target, etag=etag, headers=headers)
+
+    async def write_file(
+        self, bucket: Bucket, key: str, file: BinaryIO, *, headers: ObjectHeaders
+    ) -> None:
+        self._check()
+        await self._real.write_file(bucket, key, file, headers=headers)
+        if self.after_write_file is not None:
+            hook, self.after_write_file = self.after_write_file, None
+            await hook()
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         self._check()

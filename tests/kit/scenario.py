@@ -11,6 +11,7 @@ from domain.event import Event, Recorded
 from domain.media_file import MediaFile
 from domain.media_file_events import (
     FileDeleted,
+    IngestRequested,
     UploadCancelled,
     UploadCompleted,
     UploadExpired,
@@ -22,6 +23,13 @@ START = datetime(2026, 4, 29, 10, tzinfo=UTC)
 MEDIA_ID = "media_xK9mQ2pLw3RtYb8c"
 KEY = "ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.webp"
 
+INGEST_REQUESTED = IngestRequested(
+    source="https://images.example/hero.webp",
+    service_code="blog",
+    is_public=True,
+    uploaded_by="user_789",
+    file_name=None,
+)
 REQUESTED = UploadRequested(
     file_name="hero.webp",
     file_size=245_000,

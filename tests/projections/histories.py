@@ -4,10 +4,17 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from domain import ingest
 from domain.access import Access
+from domain.errors import SourceUnavailable
 from domain.event import Event, Recorded
 from domain.media_file import MediaFile, Status
-from domain.media_file_events import FileDeleted, UploadCompleted, UploadRequested
+from domain.media_file_events import (
+    FileDeleted,
+    IngestRequested,
+    UploadCompleted,
+    UploadRequested,
+)
 from domain.media_type import MEDIA_TYPES
 from domain.object_key import object_key
 from domain.owner import parse
@@ -15,6 +22,7 @@ from domain.tenant import Tenant, TenantFilesRemoved, TenantRemoved, stream_of
 
 START = datetime(2026, 4, 29, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
+INGESTED = 0.2
 SERVICES = ("blog", "content", "store", "avatar")
 NAMES = ("hero.webp", "ÄPFEL 100%.jpg", "straße_1.png", "a-b.gif", "Отчёт.pdf", "写真.avif")
 
@@ -132,7 +140,7 @@ class Library:
         if owner in self.tenants and self.tenants[owner].removed_at:
             return None
         number = len(self.files)
-        event = requested(
+        event: Event = requested(
             owner,
             number,
             name=self.random.choice(NAMES),
@@ -141,6 +149,14 @@ class Library:
             file_size=self.random.randrange(1, 10_000),
             is_public=self.random.random() < 0.7,
         )
+        if self.random.random() < INGESTED:
+            event = IngestRequested(
+                source="https://images.example/a",
+                service_code=self.random.choice(SERVICES),
+                is_public=True,
+                uploaded_by="user_1",
+                file_name=None,
+            )
         new = recorded(owner, media_id(number), 1, self.at, event)
         self.files[new.stream] = MediaFile.evolve(None, new)
         return new
@@ -148,7 +164,14 @@ class Library:
     def _go_on(self, file: MediaFile) -> Recorded | None:
         at = self.at
         options: list[list[Event]]
-        if file.status is Status.PENDING:
+        if file.awaits_source:
+            options = [
+                self._fetched(file),
+                ingest.failed(file, SourceUnavailable("The source answers 404.")),
+                file.expire(at=at, pending_lifetime=DAY),
+                file.delete(at=at),
+            ]
+        elif file.status is Status.PENDING:
             options = [
                 file.complete(served_bytes=file.file_size - 1),
                 file.complete(served_bytes=file.file_size),
@@ -171,6 +194,16 @@ class Library:
         new = recorded(file.owner, file.id, file.version + 1, at, events[0])
         self.files[file.id] = MediaFile.evolve(file, new)
         return new
+
+    def _fetched(self, file: MediaFile) -> list[Event]:
+        """Two events, which are appended together in life; here the second may follow."""
+        return ingest.fetched(
+            file,
+            file_name=self.random.choice(NAMES),
+            file_size=self.random.randrange(1, 10_000),
+            media_type=MEDIA_TYPES[self.random.choice(list(MEDIA_TYPES))],
+            sha256="0" * 64,
+        )
 
     def _remove_tenant(self) -> Recorded | None:
         owner, tenant = self.random.choice(list(self.tenants.items()))

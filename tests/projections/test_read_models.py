@@ -4,9 +4,13 @@ from datetime import timedelta
 
 import msgspec
 
+from domain import ingest
+from domain.errors import SourceUnavailable
 from domain.media_file import MediaFile
+from domain.media_type import MEDIA_TYPES
 from projections import audit_trail, file_list, pending_uploads, storage_stats, unfinished_work
 from projections.file_resource import FileResource
+from tests.kit.scenario import INGEST_REQUESTED
 from tests.projections.conftest import Log
 from tests.projections.histories import (
     START,
@@ -206,7 +210,47 @@ async def test_a_purge_is_unfinished_until_it_is_recorded(log: Log) -> None:
     (purged,) = state.record_purge(at=ending.at + HOUR)
     await log.append([recorded("t:ls_a", media_id(1), 4, ending.at + HOUR, purged)])
     await log.follow()
-    assert await log.rows("unfinished_work_v1") == []
+    assert await log.rows("unfinished_work_v2") == []
+
+
+async def test_a_source_is_unfetched_until_its_bytes_or_its_failure_are_recorded(log: Log) -> None:
+    begun = [recorded("t:ls_a", media_id(number), 1, START, INGEST_REQUESTED) for number in (1, 2)]
+    await log.append(begun)
+    await log.follow()
+    works = await unfinished_work.due(log.worker, START, 10)
+    assert {(work.kind, work.stream) for work in works} == {
+        ("fetch", media_id(1)),
+        ("fetch", media_id(2)),
+    }
+    assert await unfinished_work.unfetched(log.worker, START) == []
+    later = START + HOUR
+    assert await unfinished_work.unfetched(log.worker, later) == [media_id(1), media_id(2)]
+    assert await unfinished_work.unfetched(log.worker, later, after=media_id(1)) == [media_id(2)]
+    first, second = (MediaFile.from_history([event]) for event in begun)
+    assert first is not None
+    assert second is not None
+    fetched = ingest.fetched(
+        first,
+        file_name="a.png",
+        file_size=70,
+        media_type=MEDIA_TYPES["image/png"],
+        sha256="0" * 64,
+    )
+    failed = ingest.failed(second, SourceUnavailable("The source answers 404."))
+    ends = [
+        *(recorded("t:ls_a", media_id(1), 2 + n, later, event) for n, event in enumerate(fetched)),
+        *(recorded("t:ls_a", media_id(2), 2, later, event) for event in failed),
+    ]
+    await log.append(ends)
+    await log.follow()
+    works = await unfinished_work.due(log.worker, later, 10)
+    assert [(work.kind, work.stream) for work in works] == [("verify", media_id(1))]
+    pending = await pending_uploads.by_id(
+        log.api, "t:ls_a", media_id(1), uploaded_by="user_789", public_base_url=URL
+    )
+    assert pending.found is not None
+    assert pending.found.file_name == "a.png"
+    assert (await storage_stats.stats(log.api, "t:ls_a")).found.pending_uploads == 1
 
 
 async def test_a_failed_purge_waits_for_an_operator(log: Log) -> None:
@@ -245,4 +289,4 @@ async def test_a_deferred_verification_is_unfinished_until_the_upload_is_over(lo
     ]
     await log.append([msgspec.structs.replace(completion, version=3)])
     await log.follow()
-    assert await log.rows("unfinished_work_v1") == []
+    assert await log.rows("unfinished_work_v2") == []

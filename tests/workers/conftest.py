@@ -21,8 +21,8 @@ def worker_settings(settings: Settings) -> Settings:
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         tables = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-            " AND (tablename LIKE '%\\_v1' OR tablename IN"
-            " ('events', 'checkpoints', 'idempotency_keys', 'removed_tenants'))"
+            " AND (tablename ~ '_v[0-9]+$' OR tablename IN"
+            " ('events', 'ingest_sources', 'checkpoints', 'idempotency_keys', 'removed_tenants'))"
         ).fetchall()
         names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in tables)
         connection.execute(sql.SQL("TRUNCATE {}").format(names))
