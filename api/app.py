@@ -17,6 +17,7 @@ from api.process import run
 from api.request_log import RequestLog
 from api.security import check_caller
 from projections.read_models import READ_MODELS
+from projections.waiting import Checkpoints
 
 ROUTES = [*uploads.ROUTES, *files.ROUTES, *operations.ROUTES]
 
@@ -45,6 +46,7 @@ def assemble(runtime: Runtime, routes: Sequence[ControllerRouterHandler]) -> ASG
         state=State(
             {
                 "runtime": runtime,
+                "checkpoints": Checkpoints(runtime.pool),
                 "cursors": Cursors(runtime.settings.cursor_keys),
                 "metrics": metrics,
                 "readiness": readiness,
