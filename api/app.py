@@ -19,6 +19,7 @@ from api.process import run
 from api.request_log import RequestLog
 from api.security import check_caller
 from projections.read_models import READ_MODELS
+from projections.waiting import Checkpoints
 
 ROUTES = [
     *uploads.ROUTES,
@@ -64,6 +65,7 @@ def assemble(
         state=State(
             {
                 "runtime": runtime,
+                "checkpoints": Checkpoints(runtime.pool),
                 "cursors": Cursors(runtime.settings.cursor_keys),
                 "metrics": metrics,
                 "readiness": readiness,

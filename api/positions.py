@@ -1,11 +1,13 @@
 """Read your writes: `Media-Position` in on queries, which wait until their read model has it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from api.parameters import MAX_POSITION, header, whole_number
-from api.routes import MediaRequest, runtime_of
-from projections.reading import Answer, wait_for
+from api.routes import MediaRequest
+from projections.reading import Answer
+from projections.waiting import WAIT_SECONDS, Checkpoints
 
 T = TypeVar("T")
 
@@ -24,9 +26,16 @@ async def read_at(
     follower: str,
     query: Callable[[], Awaitable[Answer[T]]],
 ) -> Answer[T]:
-    """The query's answer, once the follower has reached the position or 2 s have passed."""
+    """The query's answer, once the follower has reached the position or 2 s have passed.
+
+    The 2 s are those of the whole request, which may read several models for several owners.
+    """
+    now = asyncio.get_running_loop().time
+    deadline: float = request.scope["state"].setdefault("wait_until", now() + WAIT_SECONDS)
     answer = await query()
-    if answer.position >= wanted:
+    left = deadline - now()
+    if answer.position >= wanted or left <= 0:
         return answer
-    await wait_for(runtime_of(request).pool, follower, wanted)
+    checkpoints: Checkpoints = request.app.state["checkpoints"]
+    await checkpoints.wait_for(follower, wanted, seconds=left)
     return await query()

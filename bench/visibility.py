@@ -21,7 +21,7 @@ from adapters.settings import child_environment
 from bench.kit import Report, own_database
 from projections.file_list import FileListProjection
 from projections.read_models import READ_MODELS
-from projections.reading import wait_for
+from projections.waiting import Checkpoints
 from tests.kit.servers import open_servers
 from tests.projections.histories import uploaded
 
@@ -81,12 +81,13 @@ class Writer:
 async def visible_after(pool: Pool, writer: Writer, samples: int) -> list[float]:
     """Milliseconds from the answer of each write until its position is reached, sorted."""
     taken = []
+    checkpoints = Checkpoints(pool)
     for _ in range(samples):
         # Out of step with the projector's poll.
         await asyncio.sleep(random.uniform(0, 0.03))
         position = await writer.write()
         start = time.perf_counter()
-        reached = await wait_for(pool, FileListProjection.name, position)
+        reached = await checkpoints.wait_for(FileListProjection.name, position)
         taken.append((time.perf_counter() - start) * 1000)
         assert reached >= position
     return sorted(taken)
@@ -96,7 +97,7 @@ async def all_follow(pool: Pool, reader: PostgresEventReader, writer: Writer) ->
     """Return once the projector is at work."""
     position = await writer.write()
     for name in READ_MODELS:
-        while await wait_for(pool, name, position) < position:
+        while await Checkpoints(pool).wait_for(name, position) < position:
             pass
     assert await reader.horizon() > position
 

@@ -1,6 +1,5 @@
 """How queries reach a read model: one statement for the owner, the checkpoint and the rows."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,13 +10,9 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from domain.errors import DatabaseUnavailable
-from projections.projection import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, checkpoint_of
 
 Pool: TypeAlias = AsyncConnectionPool[psycopg.AsyncConnection]
 T = TypeVar("T")
-
-WAIT_SECONDS = 2.0
-"""How long a query waits for its read model to reach a position (api.md)."""
 
 
 class Answer(msgspec.Struct, Generic[T], frozen=True):
@@ -62,24 +57,6 @@ async def fetch_owned(
         rows = await cursor.fetchall()
     position = rows[0][0]
     return Answer([row[1:] for row in rows if row[1] is not None], position)
-
-
-async def wait_for(
-    pool: Pool, follower: str, position: int, *, seconds: float = WAIT_SECONDS
-) -> int:
-    """Wait until the follower has reached the position, at most so long; where it stands then."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    pause = FIRST_WAIT_SECONDS
-    while True:
-        # Not held while waiting: those who wait must not take the connections of those who read.
-        async with connection(pool) as one:
-            reached = await checkpoint_of(one, follower)
-        left = deadline - loop.time()
-        if reached >= position or left <= 0:
-            return reached
-        await asyncio.sleep(min(pause, left))
-        pause = min(2 * pause, LONGEST_WAIT_SECONDS)
 
 
 _encode_time = msgspec.json.Encoder().encode

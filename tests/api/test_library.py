@@ -297,3 +297,11 @@ async def test_a_position_from_the_future_is_answered_after_two_seconds(
     assert answer.status_code == 200
     assert int(answer.headers["media-position"]) < int(future)
     assert asyncio.get_running_loop().time() - started >= 2
+
+
+async def test_a_request_that_reads_several_models_waits_once(client: ApiClient) -> None:
+    # Two models, each for the workspace and for the person: four waits, were each on its own.
+    headers = {"media-position": str(2**62)}
+    async with asyncio.timeout(6):
+        answer = await client.send("GET", f"/files/{NOWHERE}", headers=headers)
+    refused(answer, 404, "MEDIA_NOT_FOUND")

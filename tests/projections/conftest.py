@@ -9,8 +9,9 @@ from psycopg import sql
 
 from adapters.event_reader import PostgresEventReader
 from adapters.postgres import Pool, open_pool
-from adapters.postgres_event_store import PostgresEventStore
+from adapters.postgres_event_store import PostgresEventStore, append_statement
 from adapters.postgres_migrations import MIGRATIONS
+from domain.errors import TenantRemoved as WorkspaceGone
 from domain.event import Recorded
 from domain.tenant import TenantRemoved
 from projections.projection import Follower, Projection
@@ -46,8 +47,18 @@ class Log:
             if isinstance(event.event, TenantRemoved):
                 position = await self.store.append_removal(event)
             else:
-                position = await self.store.append([event])
+                try:
+                    position = await self.store.append([event])
+                except WorkspaceGone:
+                    position = await self._append_as_before(event)
         return await self.settled(position)
+
+    async def _append_as_before(self, event: Recorded) -> int:
+        """A completion after a removal: old logs hold some, from before migration 0009."""
+        async with await psycopg.AsyncConnection.connect(self.database) as connection:
+            cursor = await connection.execute(*append_statement([event], None))
+            ((position,),) = await cursor.fetchall()
+        return int(position)
 
     async def settled(self, position: int) -> int:
         """The position, once no transaction of the cluster hides it: other tests write as well."""

@@ -10,8 +10,8 @@ from domain.event import Recorded
 from projections.file_list import recent
 from projections.projection import Follower, Projection, Statement, checkpoint_of
 from projections.read_models import READ_MODELS
-from projections.reading import wait_for
 from projections.rebuild import RebuildRefused
+from projections.waiting import Checkpoints
 from tests.projections.conftest import Log
 from tests.projections.histories import Library, deleted, media_id, uploaded
 
@@ -251,7 +251,7 @@ async def test_two_followers_at_once_count_everything_once(log: Log) -> None:
 
 async def test_waiting_for_a_position_ends_when_it_is_reached(log: Log) -> None:
     position = await log.append(uploaded("t:ls_a", 1))
-    waiting = asyncio.create_task(wait_for(log.api, "file_list_v1", position))
+    waiting = asyncio.create_task(Checkpoints(log.api).wait_for("file_list_v1", position))
     await asyncio.sleep(0.02)
     assert not waiting.done()
     await log.follow()
@@ -261,4 +261,21 @@ async def test_waiting_for_a_position_ends_when_it_is_reached(log: Log) -> None:
 async def test_waiting_gives_up_and_says_how_far_the_model_is(log: Log) -> None:
     position = await log.append(uploaded("t:ls_a", 1))
     await log.follow()
-    assert await wait_for(log.api, "file_list_v1", position + 1, seconds=0.05) == position
+    checkpoints = Checkpoints(log.api)
+    assert await checkpoints.wait_for("file_list_v1", position + 1, seconds=0.05) == position
+
+
+async def test_those_who_wait_for_one_read_model_ask_the_database_together(log: Log) -> None:
+    checkpoints, waiters = Checkpoints(log.api), 200
+    position = await log.append(uploaded("t:ls_a", 1))
+    before = log.api.get_stats().get("requests_num", 0)
+    waiting = [
+        asyncio.create_task(checkpoints.wait_for("file_list_v1", position, seconds=20))
+        for _ in range(waiters)
+    ]
+    await asyncio.sleep(0.02)
+    await log.follow()
+    assert await asyncio.gather(*waiting) == [position] * waiters
+    assert log.api.get_stats()["requests_num"] - before < waiters
+    # The next is not kept waiting by those before.
+    assert await checkpoints.wait_for("file_list_v1", position, seconds=20) == position

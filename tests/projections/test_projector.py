@@ -8,7 +8,7 @@ import pytest
 from adapters.redis_hints import PositionAnnouncer
 from adapters.settings import Settings
 from projections.read_models import READ_MODELS
-from projections.reading import wait_for
+from projections.waiting import Checkpoints
 from tests.projections.conftest import Log
 from tests.projections.histories import Library, uploaded
 from workers.projector import main
@@ -26,7 +26,7 @@ async def stop(settings: Settings) -> AsyncIterator[asyncio.Event]:
 async def reached(log: Log, position: int, *, seconds: float = 20) -> bool:
     return all(
         [
-            await wait_for(log.api, name, position, seconds=seconds) >= position
+            await Checkpoints(log.api).wait_for(name, position, seconds=seconds) >= position
             for name in READ_MODELS
         ]
     )
