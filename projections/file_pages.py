@@ -48,8 +48,9 @@ class FileQuery(msgspec.Struct, frozen=True, kw_only=True):
 class FilePage(msgspec.Struct, frozen=True):
     """One page, and where the next begins; None when there is none.
 
-    A search of one or two characters looks at 20,000 files per page, so that such a page may hold
-    fewer files than asked for, even none, and still have a next one.
+    A search of one or two characters, or of what more than 2,000 names share, looks at 20,000 files
+    per page, so that such a page may hold fewer files than asked for, even none, and still have a
+    next one.
     """
 
     items: list[FileResource]

@@ -197,6 +197,50 @@ async def test_short_searches_look_at_a_bounded_number_of_files_and_go_on_from_t
     assert [file.id for file in files] == [media_id(n) for n in (20_500, 0)]
 
 
+FIFTY_THOUSAND_IN_ORDER = """
+INSERT INTO file_list_v1
+SELECT 't:ls_a', 'media_' || lpad(n::text, 16, '0'), 'blog', name, name, name, n * {step} %% 50021,
+       'image/jpeg', 'image', 'key', true, 'user_1', at, at
+FROM generate_series(1, 50000) AS n,
+     LATERAL (SELECT timestamptz '2026-04-29' + n * interval '1 second') AS a (at),
+     LATERAL (SELECT CASE WHEN n > 47000 THEN 'zebra ' WHEN n %% 5000 = 7 THEN 'rare '
+                     ELSE 'ape ' END || lpad(n::text, 6, '0')) AS b (name)
+"""
+"""Name and time put the zebras last, and so does the size if the step is 1."""
+
+
+@pytest.mark.parametrize("step", [1, 7919])
+@pytest.mark.parametrize("sort", SORTS)
+async def test_a_word_of_many_names_costs_a_bounded_look_a_page_and_is_found_whole(
+    log: Log, sort: Sort, step: int
+) -> None:
+    await log.execute(FIFTY_THOUSAND_IN_ORDER.format(step=step))
+    by_size = sort.endswith("fileSize")
+    descending = sort.startswith("-")
+    zebras = sorted(
+        range(47_001, 50_001),
+        key=lambda n: n * step % 50_021 if by_size else n,
+        reverse=descending,
+    )
+    at_once = descending or (by_size and step > 1)
+    query = FileQuery(search="zebra", sort=sort, limit=100)
+    first = await page(log.api, OWNER, query, public_base_url="https://media.example")
+    # 3,000 hits behind 47,000 other files: whoever asks is told how far the look went.
+    assert len(first.found.items) == (100 if at_once else 0)
+    assert first.found.next_key is not None
+    # Four rare names come after all the apes, but among them in time.
+    looked_at = 20_004 if sort == "fileName" else 20_000
+    assert at_once or first.found.next_key.media_id == media_id(looked_at)
+    found = [file.id for file in await listed(log, query)]
+    assert found == [media_id(n) for n in zebras]
+    # Few hits come whole at once, wherever they stand.
+    rare = await page(
+        log.api, OWNER, FileQuery(search="rare", sort=sort), public_base_url="https://media.example"
+    )
+    assert len(rare.found.items) == 10
+    assert rare.found.next_key is None
+
+
 async def test_search_folds_case_and_composition_on_both_sides(log: Log) -> None:
     decomposed = unicodedata.normalize("NFD", "äpfel klein.jpg")
     given_names = ["ÄPFEL.jpg", decomposed, "Straße.png", "STRASSE.png", "İstanbul.gif"]
