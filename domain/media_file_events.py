@@ -21,7 +21,7 @@ class UploadRequested(Event, frozen=True, kw_only=True):
 
 
 class VerificationDeferred(Event, frozen=True, kw_only=True):
-    """Verifying took longer than a request may wait, or had no decoder; a worker finishes it."""
+    """Verifying the bytes took longer than a request may wait; a worker finishes it."""
 
     TYPE: ClassVar[str] = "media_file.verification_deferred.v1"
 

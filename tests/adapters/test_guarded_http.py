@@ -550,7 +550,7 @@ async def test_gzip_that_nobody_asked_for_is_decoded(source: HttpSource, size: i
 @pytest.mark.parametrize(
     "body",
     [gzip.compress(b"x" * 100)[:-1], b"no gzip", gzip.compress(b"x") + b"behind it"],
-    ids=["cut off", "no gzip", "more behind"],  # the bytes hold the time, and differ by process
+    ids=["cut off", "no gzip", "more behind it"],  # not the bytes: they hold the time
 )
 async def test_gzip_that_is_broken_is_an_unavailable_source(
     source: HttpSource, local: GuardedFetcher, body: bytes

@@ -1,7 +1,5 @@
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 import msgspec
@@ -11,7 +9,6 @@ from adapters.runtime import Runtime
 from adapters.system import utc_now
 from application.context import Idempotency
 from application.deletion import Deletion
-from application.ports import Accepted, Refused
 from application.uploads import CompleteUpload, RequestUpload, Uploads, VerificationPending
 from domain.errors import (
     FileTooLarge,
@@ -28,7 +25,7 @@ from domain.errors import (
 )
 from domain.media_file import MediaFile, Status
 from tests.kit.faults import FaultyObjectStore
-from tests.kit.library import PNG, Library, uploads_over
+from tests.kit.library import PNG, Library
 
 A_PNG = RequestUpload(
     file_name="hero.png", content_type="image/png", file_size=len(PNG), service_code="blog"
@@ -134,25 +131,6 @@ async def test_fifty_completes_at_once_record_one_event_and_get_equal_answers(
     )
     assert len({msgspec.json.encode(answer) for answer in answers}) == 1
     assert await library.events(pending.id) == ["upload_requested", "upload_completed"]
-
-
-async def test_many_completes_of_one_file_decode_it_once(library: Library) -> None:
-    taken: list[str] = []
-
-    class Counting:
-        def prove(
-            self, parts: AsyncIterator[bytes], *, mime_type: str
-        ) -> AbstractAsyncContextManager[Accepted | Refused]:
-            taken.append(mime_type)
-            return library.runtime.proof.prove(parts, mime_type=mime_type)
-
-    uploads = uploads_over(library.runtime.objects, library.runtime, proof=Counting())
-    pending = await library.stored(at=utc_now())
-    answers = await asyncio.gather(
-        *(uploads.complete_upload(complete(pending), library.context()) for _ in range(20))
-    )
-    assert len({msgspec.json.encode(answer) for answer in answers}) == 1
-    assert taken == ["image/png"]
 
 
 async def test_completing_before_the_bytes_are_there_is_too_early_then_too_late(
