@@ -127,7 +127,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_heartbeat_seconds: int = 20
     """A worker process silent for so long is taken for dead; others take up its jobs."""
     decoders: int = 2
-    """Uploaded files a process decodes at once; each takes at most 1.5 GiB, most under 0.1."""
+    """Uploaded files a process decodes at once; each takes 50 MB idle and at most 1.5 GiB."""
     liveness_file: str = ""
     """A file that a worker touches every 5 s while it lives, for container health checks."""
     docs: bool = False

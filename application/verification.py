@@ -1,8 +1,10 @@
 """Verification: what stands between the bytes a browser stored and the bytes anyone is served."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from weakref import WeakValueDictionary
 
 from application.ports import (
     HEAD_BYTES,
@@ -44,12 +46,21 @@ class Verification:
         self._objects = objects
         self._inspector = inspector
         self._proof = proof
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def verify(self, file: MediaFile) -> int:
         """Prove the bytes in incoming and put them into their bucket; the size that is served.
 
         Raises NothingStored, Mismatch, StreamChanged (look again) or SandboxUnavailable.
         """
+        turn = self._turns.setdefault(file.key, asyncio.Lock())
+        waited = turn.locked()
+        async with turn:
+            # Many completes of one file are no reason to decode it many times.
+            standing = await self._objects.head(bucket_of(file), file.key) if waited else None
+            return await self._verify(file) if standing is None else standing.size
+
+    async def _verify(self, file: MediaFile) -> int:
         stored = await self._objects.head("incoming", file.key)
         if stored is None:
             raise NothingStored

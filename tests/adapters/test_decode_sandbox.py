@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from adapters import decode_server
@@ -122,6 +123,51 @@ async def test_a_file_whose_decoder_is_killed_by_hand_is_tried_again() -> None:
         assert server not in sandbox.pids
 
 
+async def test_a_file_whose_decoder_is_killed_each_time_is_refused_in_the_end() -> None:
+    # What a kernel does that has no memory left for the file.
+    async with DecodeSandbox(servers=1) as sandbox:
+        body = hostile.flat_image(".png", 6_000, 6_000)
+        work = asyncio.ensure_future(prove(sandbox, body, "image/png"))
+        killed: set[int] = set()
+        while not work.done():
+            for server in sandbox.pids:
+                child = _child_of(server)
+                if child is not None and child not in killed:
+                    os.kill(child, signal.SIGKILL)
+                    killed.add(child)
+            await asyncio.sleep(0.002)
+        verdict = await work
+        assert isinstance(verdict, Refused)
+        assert verdict.reason == "memory"
+        assert len(killed) == 3
+        assert await prove(sandbox, GOOD_FILES["image/png"](), "image/png") == Accepted()
+
+
+async def test_a_file_whose_fork_server_is_killed_each_time_can_be_tried_again() -> None:
+    async with DecodeSandbox(servers=1) as sandbox:
+        body = hostile.flat_image(".png", 6_000, 6_000)
+        work = asyncio.ensure_future(prove(sandbox, body, "image/png"))
+        while not work.done():
+            for server in sandbox.pids:
+                if _child_of(server) is not None:
+                    os.kill(server, signal.SIGKILL)
+            await asyncio.sleep(0.002)
+        with pytest.raises(SandboxUnavailable):
+            await work
+
+
+async def test_servers_are_started_by_the_first_file_that_needs_them() -> None:
+    sandbox = DecodeSandbox(servers=2)
+    sandbox.start_when_needed()
+    try:
+        assert not sandbox.pids
+        assert await prove(sandbox, GOOD_FILES["image/png"](), "image/png") == Accepted()
+        assert len(sandbox.pids) == 1
+    finally:
+        await sandbox.close()
+    assert not sandbox.pids
+
+
 async def test_a_killed_fork_server_is_replaced() -> None:
     async with DecodeSandbox(servers=1) as sandbox:
         (server,) = sandbox.pids
@@ -226,11 +272,12 @@ async def test_the_decoder_sees_no_setting_of_ours_and_holds_no_privilege(
         body = hostile.flat_image(".png", 6_000, 6_000)
         work = asyncio.ensure_future(prove(sandbox, body, "image/png"))
         (child,) = await _children_at_work(sandbox)
-        status = limits = ""
+        status = limits = volunteers = ""
         while "Seccomp:\t2" not in status and not work.done():
             await asyncio.sleep(0.002)
             with contextlib.suppress(OSError):
                 status, limits = _seen_of(child, "status"), _seen_of(child, "limits")
+                volunteers = _seen_of(child, "oom_score_adj")
         assert await work == Accepted()
     assert "the-secret" not in environment
     lines = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -239,6 +286,8 @@ async def test_the_decoder_sees_no_setting_of_ours_and_holds_no_privilege(
     assert int(lines["CapEff"], 16) == 0
     assert lines["Uid"].split()[1] != "0"
     assert "Max file size             0 " in limits
+    # Without memory the kernel ends the decoder, and not the service.
+    assert volunteers.strip() == "1000"
 
 
 def _seen_of(pid: int, name: str) -> str:
@@ -300,3 +349,24 @@ def test_the_jail_has_neither_files_nor_network_nor_processes_but_has_threads() 
         cwd=decode_server.ROOT,
     )  # fmt: skip
     assert run.stdout.split() == [b"no"] * 6 + [b"yes"]
+
+
+ELSEWHERE = """
+import asyncio
+from adapters.decode_sandbox import DecodeSandbox
+async def main():
+    async with DecodeSandbox(servers=1):
+        print("started")
+asyncio.run(main())
+"""
+
+
+def test_the_decoder_finds_its_packages_where_only_the_environment_names_them() -> None:
+    # As in our image: the packages stand beside the interpreter's own.
+    packages = str(Path(msgspec.__file__).parents[1])
+    interpreter = os.path.realpath(sys.executable)
+    run = subprocess.run(
+        [interpreter, "-c", ELSEWHERE], capture_output=True, check=True, timeout=60,
+        cwd=decode_server.ROOT, env={"PYTHONPATH": packages, "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert run.stdout.split() == [b"started"]
