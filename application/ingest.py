@@ -17,11 +17,11 @@ from application.ports import (
     Clock,
     Identities,
     IngestSource,
-    IngestSources,
     KeyTaken,
     ObjectHeaders,
     ObjectStore,
 )
+from application.source_ports import IngestSources
 from application.source_receiver import REFUSALS, Received, SourceReceiver
 from application.uploads import VerificationPending, checked_file_name, owner_of
 from domain import ingest
