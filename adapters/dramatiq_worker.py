@@ -5,7 +5,7 @@ Started by `workers/jobs.py`, which brings the loop and what to do for each job.
 
 import asyncio
 import concurrent.futures
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import dramatiq
@@ -68,10 +68,10 @@ class DramatiqWorker:
         runner: RunsJobs,
         *,
         jobs: Sequence[type[Job]],
-        threads: int,
+        threads: Mapping[str, int],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """`threads` is how many jobs of each queue run at once."""
+        """`threads` is how many jobs of each queue, by its name, run at once."""
         self._queue = queue
         self._runner = runner
         self._loop = loop
@@ -79,7 +79,8 @@ class DramatiqWorker:
         for job_type in jobs:
             self._declare(job_type)
         self._workers = [
-            self._worker(name, threads) for name in sorted({job_type.QUEUE for job_type in jobs})
+            self._worker(name, threads[name])
+            for name in sorted({job_type.QUEUE for job_type in jobs})
         ]
 
     def _worker(self, name: str, threads: int) -> dramatiq.Worker:

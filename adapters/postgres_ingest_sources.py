@@ -1,6 +1,7 @@
-"""The URLs of ingests under way, as `application.ports.IngestSources`; for the role media_worker.
+"""The URLs of ingests under way, as `IngestSources` of `application/source_ports.py`.
 
-They are written by `postgres_event_store.py`, in the statement that begins the ingest.
+For the role media_worker. `postgres_event_store.py` writes them, in the statement that begins the
+ingest.
 """
 
 from datetime import datetime

@@ -123,7 +123,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 10
     """Connections a process may hold."""
     job_threads: int = 8
-    """Jobs one worker process runs at once, and again so many fetches of ingest sources."""
+    """Jobs one worker process runs at once, fetches of ingest sources apart."""
+    fetch_threads: int = 24
+    """Sources one worker process fetches at once. More than a workspace may ask for in the minute
+    that a fetch takes at most, so that no single one takes all with slow sources. Each needs
+    room for its file in the temporary folder."""
     job_heartbeat_seconds: int = 20
     """A worker process silent for so long is taken for dead; others take up its jobs."""
     decoders: int = 2
@@ -180,6 +184,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "sweep_interval_seconds",
             "job_threads",
             "decoders",
+            "fetch_threads",
             "job_heartbeat_seconds",
         ):
             if getattr(self, name) < 1:

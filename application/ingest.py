@@ -17,11 +17,11 @@ from application.ports import (
     Clock,
     Identities,
     IngestSource,
-    IngestSources,
     KeyTaken,
     ObjectHeaders,
     ObjectStore,
 )
+from application.source_ports import IngestSources
 from application.source_receiver import REFUSALS, Received, SourceReceiver
 from application.uploads import VerificationPending, checked_file_name, owner_of
 from domain import ingest
@@ -40,6 +40,8 @@ from domain.owner import parse
 from domain.tenant import stream_of
 
 FIRST_LOOK_SECONDS = 0.05
+LOOK_GROWTH = 1.25
+"""So that a look comes late by a quarter of the time waited at most."""
 LONGEST_LOOK_SECONDS = 0.5
 """Between two looks at an ingest somebody waits for. No connection is held between them."""
 SOURCE_GRACE = timedelta(hours=1)
@@ -142,7 +144,7 @@ class Ingest:
             if left <= 0:
                 return VerificationPending(media_id, file.position)
             await asyncio.sleep(min(pause, left))
-            pause = min(2 * pause, LONGEST_LOOK_SECONDS)
+            pause = min(pause * LOOK_GROWTH, LONGEST_LOOK_SECONDS)
 
     async def fetch_source(self, media_id: str, context: SystemContext) -> MediaFile | None:
         """Fetch what the ingest names and have it verified, or say in the log why it cannot be.

@@ -11,7 +11,8 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from application.ports import HEAD_BYTES, ContentInspector, FetchedSource, SourceFetcher
+from application.ports import HEAD_BYTES, ContentInspector
+from application.source_ports import FetchedSource, SourceFetcher
 from application.uploads import checked_file_name
 from domain import ingest
 from domain.errors import (

@@ -230,7 +230,10 @@ async def work(
         queue,
         JobRunner(runtime, queue),
         jobs=JOBS,
-        threads=settings.job_threads,
+        threads={
+            Job.QUEUE: settings.job_threads,
+            FetchSource.QUEUE: settings.fetch_threads,
+        },
         loop=asyncio.get_running_loop(),
     )
     worker.start()

@@ -46,6 +46,8 @@ def own_settings(settings: Settings, source: HttpSource) -> Settings:
         permitted_sources=(source.pair,),
         services={**settings.services, "avatar": SMALL},
         job_heartbeat_seconds=2,
+        job_threads=2,
+        fetch_threads=8,
     )
 
 
@@ -426,7 +428,7 @@ async def test_slow_sources_hold_up_no_deletion(
     client: ApiClient, source: HttpSource, runtime: Runtime
 ) -> None:
     file = await client.upload()
-    many = runtime.settings.job_threads + 2
+    many = runtime.settings.job_threads + runtime.settings.fetch_threads
     held = [Held(source, f"/slow-{number}.png") for number in range(many)]
     ids = [await begun(client, asked(source, f"/slow-{number}.png")) for number in range(many)]
     await asyncio.wait_for(held[0].asked.wait(), 20)

@@ -11,8 +11,10 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from psycopg import AsyncConnection
 
-from adapters.settings import Settings
+from adapters.settings import LONGEST_INGEST_WAIT, Settings
+from api.process import DRAIN_SECONDS
 from tests.kit.http import ApiClient, asked
 from tests.workers.processes import process
 
@@ -84,6 +86,34 @@ async def test_a_request_in_flight_is_finished_and_nothing_new_is_taken(
         assert b"uploadUrl" in answer
         writer.close()
         await client.http.aclose()
+        assert await asyncio.wait_for(child.wait(), 10) == 0
+
+
+async def test_who_waits_for_an_ingest_is_answered_before_the_process_ends(
+    settings: Settings,
+) -> None:
+    assert LONGEST_INGEST_WAIT < DRAIN_SECONDS < 30
+    async with (
+        started("api.app", settings) as (child, url),
+        httpx.AsyncClient(base_url=url) as http,
+    ):
+        client = ApiClient(http, tenant="ls_waits")
+        body = {"url": "https://example.com/a.png", "serviceCode": "blog"}
+        recorded = "SELECT 1 FROM ingest_sources WHERE owner = 't:ls_waits'"
+        # Nobody fetches it: there are no workers here.
+        waiting = asyncio.create_task(
+            client.send("POST", "/upload/ingest-url", json=body, headers={"prefer": "wait=3"})
+        )
+        async with (
+            asyncio.timeout(20),
+            await AsyncConnection.connect(
+                settings.database_url, autocommit=True, options="-c role=media_worker"
+            ) as database,
+        ):
+            while not await (await database.execute(recorded)).fetchone():
+                await asyncio.sleep(0.02)
+        child.send_signal(signal.SIGTERM)
+        assert (await waiting).status_code == 202
         assert await asyncio.wait_for(child.wait(), 10) == 0
 
 
