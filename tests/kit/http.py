@@ -10,6 +10,7 @@ import httpx
 from litestar.types import ASGIApp
 
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY, Settings
+from tests.kit.contract import check_documented
 from tests.kit.library import PNG
 from workers import projector
 
@@ -75,6 +76,7 @@ class ApiClient:
         """One request, as the gateway passes it on."""
         given = {**self.headers, **(headers or {})}
         answer = await self.http.request(method, path, headers=given, **rest)
+        check_documented(answer)
         if method != "GET" and "media-position" in answer.headers:
             self.position = str(max(int(self.position), int(answer.headers["media-position"])))
         return answer
