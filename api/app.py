@@ -10,24 +10,17 @@ from litestar.types import ControllerRouterHandler
 from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
-from api import docs, files, ingest, operations, upload_reports, uploads
+from api import docs
 from api.cors import Cors
 from api.cursors import Cursors
 from api.errors import answer_error
 from api.metrics import Metrics
 from api.process import run
+from api.public_routes import ROUTES
 from api.request_log import RequestLog
 from api.security import check_caller
 from projections.read_models import READ_MODELS
 from projections.waiting import Checkpoints
-
-ROUTES = [
-    *uploads.ROUTES,
-    *upload_reports.ROUTES,
-    *ingest.ROUTES,
-    *files.ROUTES,
-    *operations.ROUTES,
-]
 
 
 def create_app(runtime: Runtime) -> RequestLog:

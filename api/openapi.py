@@ -1,173 +1,264 @@
 """The OpenAPI document of the public app, made from the routes and the structs they speak."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from api.errors import Envelope
-from api.files import CATEGORIES, MAX_LIMIT, MAX_SERVICES, SORTS, FileList, History
+from adapters.settings import Settings
+from api.errors import STATUS, Envelope, RateLimited, envelope
+from api.limits import Limit
+from api.openapi_examples import MEDIA_ID, POSITION, REFUSALS
+from api.openapi_fields import fields
+from api.openapi_routes import (
+    ASKING,
+    COMMANDING,
+    DESCRIBED,
+    LIMITED,
+    READING_BODY,
+    Described,
+    Refusal,
+    Schema,
+)
 from api.routes import OPEN
-from api.uploads import Presigned, UploadStatus, Verifying
-from application.deletion import BulkDelete, BulkDeleted, Deleted
-from application.ingest import IngestUrl
-from application.upload_reports import ReportUpload
-from application.uploads import CompleteUpload, RequestUpload
-from projections.file_resource import FileResource
-from projections.storage_stats import StorageStats
-
-Schema = dict[str, Any]
+from domain.errors import UploadMismatch
 
 TEXT: Schema = {"type": "string"}
-SCOPE: Schema = {"type": "string", "enum": ["tenant", "user"], "default": "tenant"}
-MEDIA_ID: Schema = {"type": "string", "pattern": "^media_[A-Za-z0-9_-]{16}$"}
-KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
-POSITION: Schema = {"type": "string", "pattern": "^[0-9]{1,19}$"}
+NUMBER: Schema = {"type": "integer", "minimum": 0}
+POSITION_TEXT: Schema = {"type": "string", "pattern": "^([0-9]{1,18}|[0-8][0-9]{18})$"}
 
-
-class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """What the routes themselves do not say."""
-
-    body: type | None = None
-    answers: Mapping[int, type | None]
-    query: Mapping[str, Schema] = msgspec.field(default_factory=dict)
-    headers: Sequence[tuple[str, str]] = ()
-    refusals: Sequence[int] = ()
-
-
-DESCRIBED: Mapping[str, Described] = {
-    "media.upload.presign": Described(body=RequestUpload, answers={200: Presigned}),
-    "media.upload.complete": Described(
-        body=CompleteUpload,
-        answers={200: FileResource, 202: Verifying},
-        refusals=(404, 410, 502),
-    ),
-    "media.upload.ingest": Described(
-        body=IngestUrl,
-        answers={200: FileResource, 202: Verifying},
-        headers=(("Prefer", "`respond-async` answers 202 at once; `wait=10` waits that long."),),
-        refusals=(404, 410, 502),
-    ),
-    "media.upload.status": Described(answers={200: UploadStatus}, refusals=(404,)),
-    "media.upload.report": Described(body=ReportUpload, answers={204: None}, refusals=(404,)),
-    "media.files.list": Described(
-        answers={200: FileList},
-        query={
-            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 20},
-            "cursor": TEXT,
-            "service": {"type": "string", "description": f"at most {MAX_SERVICES}; by comma"},
-            "type": {"type": "string", "description": f"{', '.join(CATEGORIES)}; by comma"},
-            "mime": TEXT,
-            "search": {"type": "string", "maxLength": 255},
-            "sort": {"type": "string", "enum": list(SORTS), "default": "-createdAt"},
-            "scope": SCOPE,
-        },
-    ),
-    "media.files.stats": Described(answers={200: StorageStats}, query={"scope": SCOPE}),
-    "media.files.get": Described(answers={200: FileResource}, refusals=(404,)),
-    "media.files.download": Described(answers={302: None}, refusals=(404,)),
-    "media.files.delete": Described(answers={200: Deleted}, refusals=(404,)),
-    "media.files.bulk_delete": Described(body=BulkDelete, answers={200: BulkDeleted}),
-    "media.files.history": Described(answers={200: History}, refusals=(404,)),
+SECURITY: dict[str, tuple[str, str]] = {
+    "gatewayKey": ("x-gateway-key", "The gateway's secret."),
+    "user": ("x-user-id", "Whom the gateway vouches for."),
+    "permissions": ("x-user-permissions", "What they may do, by comma or space."),
 }
+TENANT: Schema = {
+    "name": "x-tenant-id",
+    "in": "header",
+    "description": "The workspace; absent for a personal request.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "not": {"const": "users"}},
+    "example": "ls_abc123",
+}
+REQUEST_ID: Schema = {
+    "name": "x-request-id",
+    "in": "header",
+    "description": "Echoed back; made when absent or unfit.",
+    "schema": TEXT,
+    "example": "req_7f3a",
+}
+WANTED: Schema = {
+    "name": "Media-Position",
+    "in": "header",
+    "description": "Answer with what was written up to here; waits for at most 2 s.",
+    "schema": POSITION_TEXT,
+    "example": POSITION,
+}
+IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key and body within 24 h have the same outcome. 1 to 255 characters.",
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+    "example": "5f2c8a3e",
+}
+COMMANDS = {"POST", "PATCH", "DELETE"}
 
-IDENTITY: Sequence[tuple[str, bool, str]] = (
-    ("x-gateway-key", True, "Set by the gateway."),
-    ("x-user-id", True, "Set by the gateway."),
-    ("x-tenant-id", False, "The workspace; absent for a personal request."),
-    ("x-user-permissions", False, "By comma or space."),
-    ("x-request-id", False, "Echoed back; made when absent."),
-)
-NO_CONTENT = 204
-QUERY_REFUSALS = (400, 401, 403, 500)
-COMMAND_REFUSALS = (*QUERY_REFUSALS, 409)
-BODY_REFUSALS = (413, 415)
 
-
-def document(routes: Iterable[HTTPRouteHandler]) -> bytes:
+def document(routes: Iterable[HTTPRouteHandler], settings: Settings) -> bytes:
     """The document as JSON."""
-    named: set[type] = {Envelope}
-    for described in DESCRIBED.values():
-        named |= {kind for kind in (described.body, *described.answers.values()) if kind}
-    _, components = msgspec.json.schema_components(
-        sorted(named, key=lambda kind: kind.__name__),
-        ref_template="#/components/schemas/{name}",
-    )
     paths: dict[str, dict[str, Schema]] = {}
     for handler in routes:
         described = DESCRIBED[handler.opt["event"]]
         for path in handler.paths:
-            for method in handler.http_methods:
-                paths.setdefault(path.replace(":str", ""), {})[str(method).lower()] = _operation(
-                    handler, described, str(method), path
-                )
+            for method in sorted(map(str, handler.http_methods)):
+                operation = _operation(handler, described, method, path, settings)
+                paths.setdefault(path.replace(":str", ""), {})[method.lower()] = operation
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
-            "info": {"title": "Media Service", "version": "1.0.0"},
+            "info": {
+                "title": "Media Service",
+                "version": "1.0.0",
+                "description": "Uploads go from the browser to a bucket: presign, PUT, complete. "
+                "Identity comes from the gateway, as headers. Every error is the same envelope. "
+                "Unknown fields and parameters are ignored, wrong ones refused.",
+            },
             "paths": paths,
-            "components": {"schemas": components},
+            "components": {
+                "schemas": _schemas(settings),
+                "securitySchemes": {
+                    name: {"type": "apiKey", "in": "header", "name": header, "description": why}
+                    for name, (header, why) in SECURITY.items()
+                },
+            },
         }
     )
 
 
-def _operation(handler: HTTPRouteHandler, described: Described, method: str, path: str) -> Schema:
-    refusals = set(QUERY_REFUSALS if method == "GET" else COMMAND_REFUSALS)
-    refusals |= set(described.refusals) | set(BODY_REFUSALS if described.body else ())
-    answers = [*described.answers.items(), *((status, Envelope) for status in sorted(refusals))]
-    responses = {str(status): _answer(status, kind) for status, kind in answers}
+def _schemas(settings: Settings) -> dict[str, Schema]:
+    """Every struct, with what each of its fields means."""
+    named: set[type] = {Envelope}
+    for one in DESCRIBED.values():
+        named |= {kind for kind in (one.body, *(kind for kind, _ in one.answers.values())) if kind}
+    _, schemas = msgspec.json.schema_components(
+        sorted(named, key=lambda kind: kind.__name__),
+        ref_template="#/components/schemas/{name}",
+    )
+    for name, about in fields(settings).items():
+        for field, said in about.items():
+            schema = schemas[name]["properties"][field]
+            # A rule of the text leaves null alone, but an enumeration or a type beside it does not.
+            schema.update(said)
+    return schemas
+
+
+def _operation(
+    handler: HTTPRouteHandler, described: Described, method: str, path: str, settings: Settings
+) -> Schema:
+    limit: Limit | None = handler.opt.get("limit")
+    is_open = handler.opt["access"] == OPEN
+    responses: Schema = {}
+    for status, (kind, example) in described.answers.items():
+        responses[str(status)] = _answer(kind, example, status, method, is_open=is_open)
+    for status, refusals in _by_status(_refusals(handler, described, method)).items():
+        responses[str(status)] = _refused(status, refusals)
+    if limit is not None:
+        for answered, response in responses.items():
+            response["headers"] |= _limit_headers(refused=answered == str(STATUS[RateLimited]))
     operation: Schema = {
-        "operationId": handler.opt["event"],
+        "operationId": handler.opt["event"] + (".head" if method == "HEAD" else ""),
+        "tags": [path.split("/")[1]],
         "summary": (handler.fn.__doc__ or "").strip(),
-        "parameters": _parameters(described, method, path),
+        "parameters": _parameters(described, method, path, is_open=is_open),
         "responses": responses,
     }
-    if handler.opt["access"] != OPEN:
-        operation["description"] = f"Needs the permission {handler.opt['access']}."
+    if not is_open:
+        operation["description"] = f"Needs the permission `{handler.opt['access']}`."
+        operation["security"] = [{name: [] for name in SECURITY}]
+    if limit is not None and (number := getattr(settings, f"limit_{limit.name}")):
+        operation["description"] += f" At most {number} a minute for each {limit.per}."
     if described.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(described.body)}
+        operation["requestBody"] = {
+            "required": True,
+            "content": _content(described.body, {"example": {"value": described.asked}}),
+        }
     return operation
 
 
-def _parameters(described: Described, method: str, path: str) -> list[Schema]:
-    parameters = [
-        {"name": name, "in": "header", "required": required, "description": why, "schema": TEXT}
-        for name, required, why in IDENTITY
-    ]
+def _refusals(handler: HTTPRouteHandler, described: Described, method: str) -> list[Refusal]:
+    """Everything the route may answer beside success, in the order of the checks."""
+    refusals: list[Refusal] = []
+    if handler.opt["access"] != OPEN:
+        refusals += ASKING
+    if method in COMMANDS:
+        refusals += COMMANDING
+    if described.body is not None:
+        refusals += READING_BODY
+    if handler.opt.get("limit") is not None:
+        refusals += LIMITED
+    return [*refusals, *described.refusals]
+
+
+def _by_status(refusals: Sequence[Refusal]) -> dict[int, list[Refusal]]:
+    grouped: dict[int, list[Refusal]] = {}
+    for refusal in sorted(refusals, key=lambda one: (STATUS[one], one.code)):
+        grouped.setdefault(STATUS[refusal], []).append(refusal)
+    return grouped
+
+
+def _parameters(described: Described, method: str, path: str, *, is_open: bool) -> list[Schema]:
+    parameters: list[Schema] = []
     if "{media_id" in path:
-        parameters.append({"name": "media_id", "in": "path", "required": True, "schema": MEDIA_ID})
-    if method == "GET":
-        parameters.append({"name": "Media-Position", "in": "header", "schema": POSITION})
-    else:
-        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": KEY})
-    parameters.extend(
-        {"name": name, "in": "query", "schema": schema} for name, schema in described.query.items()
-    )
-    parameters.extend(
-        {"name": name, "in": "header", "description": why, "schema": TEXT}
-        for name, why in described.headers
-    )
-    return parameters
+        parameters.append(
+            {
+                "name": "media_id",
+                "in": "path",
+                "required": True,
+                "description": "The file's id.",
+                "schema": {"type": "string", "pattern": "^media_[A-Za-z0-9_-]{16}$"},
+                "example": MEDIA_ID,
+            }
+        )
+    given = [("query", *one) for one in described.query.items()]
+    given += [("header", *one) for one in described.headers.items()]
+    for place, name, schema in given:
+        said: Schema = {key: schema[key] for key in ("description", "example") if key in schema}
+        rest = {key: value for key, value in schema.items() if key not in said}
+        parameters.append({"name": name, "in": place, **said, "schema": rest})
+    if not is_open:
+        own = WANTED if method == "GET" else IDEMPOTENCY_KEY
+        parameters += [TENANT, own]
+    return [*parameters, REQUEST_ID]
 
 
-def _answer(status: int, kind: type | None) -> Schema:
-    headers: Schema = {"x-request-id": {"schema": TEXT}}
-    if kind is not Envelope:
-        headers["media-position"] = {"schema": POSITION}
-    described: Schema = {"description": _sentence(status, kind), "headers": headers}
+def _answer(
+    kind: type | None, example: object, status: int, method: str, *, is_open: bool
+) -> Schema:
+    headers: Schema = {"x-request-id": _header("The request's id.", TEXT, required=True)}
+    if not is_open:
+        why = "The place in the log that was written, or up to which this is known."
+        headers["media-position"] = _header(why, POSITION_TEXT, required=True)
+    if status == HTTPStatus.ACCEPTED:
+        headers["location"] = _header("The status URL.", TEXT)
+    if status == HTTPStatus.FOUND:
+        why = "A signed URL; it works for 5 minutes."
+        headers["location"] = _header(why, TEXT | {"format": "uri"}, required=True)
     if kind is not None:
-        described["content"] = _content(kind)
+        said = (kind.__doc__ or "").strip()
+    else:
+        said = "Go to `Location`." if status == HTTPStatus.FOUND else "Done."
+    described: Schema = {"description": said, "headers": headers}
+    if kind is not None and method != "HEAD":
+        described["content"] = _content(kind, {"example": {"value": example}})
     return described
 
 
-def _sentence(status: int, kind: type | None) -> str:
-    if kind is not None:
-        return (kind.__doc__ or "").strip()
-    return "Done." if status == NO_CONTENT else "Go to `Location`."
+def _refused(status: int, refusals: Sequence[Refusal]) -> Schema:
+    """One status: its codes, each with its sentence and an example as it is really answered."""
+    content = _content(
+        Envelope,
+        {
+            refusal.code: {
+                "summary": _sentence(refusal),
+                "value": msgspec.to_builtins(envelope(REFUSALS[refusal])),
+            }
+            for refusal in refusals
+        },
+    )
+    content["application/json"]["schema"] = {
+        "allOf": [content["application/json"]["schema"]],
+        "properties": {
+            "code": {"enum": [refusal.code for refusal in refusals]},
+            "status": {"const": status},
+        },
+    }
+    headers = {"x-request-id": _header("The request's id.", TEXT, required=True)}
+    if UploadMismatch in refusals:
+        headers["media-position"] = _header("Of the refusal itself.", POSITION_TEXT)
+    described = "\n".join(f"`{refusal.code}` {_sentence(refusal)}" for refusal in refusals)
+    return {"description": described, "headers": headers, "content": content}
 
 
-@cache
-def _content(kind: type) -> Schema:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
+def _sentence(refusal: Refusal) -> str:
+    return " ".join((refusal.__doc__ or "").split())
+
+
+def _limit_headers(*, refused: bool) -> Schema:
+    headers = {
+        "ratelimit-limit": _header("Requests a minute; absent while nothing is counted.", NUMBER),
+        "ratelimit-remaining": _header("How many more are free now.", NUMBER),
+        "ratelimit-reset": _header("Seconds until the next one is free.", NUMBER),
+    }
+    if refused:
+        headers["retry-after"] = _header("Seconds to wait.", NUMBER, required=True)
+    return headers
+
+
+def _header(why: str, schema: Schema, *, required: bool = False) -> Schema:
+    return {"description": why, "required": required, "schema": schema}
+
+
+def _content(kind: type, examples: dict[str, Any]) -> Schema:
+    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
+    return {"application/json": {"schema": schema, "examples": examples}}

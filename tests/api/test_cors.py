@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from adapters.runtime import Runtime
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY
 from api import app, docs, files, internal_app, uploads
+from api.public_routes import ROUTES as PUBLIC_ROUTES
 from tests.kit.http import ApiClient, serving
 
 OURS = ("https://app.logicspike.com", "https://logicspike.com", "http://localhost:3000")
@@ -26,7 +27,7 @@ FOREIGN = (
     "*",
 )
 MEDIA_ID = "media_xK9mQ2pLw3RtYb8c"
-PUBLIC = [*app.ROUTES, *docs.ROUTES]
+PUBLIC = [*PUBLIC_ROUTES, *docs.ROUTES]
 SECURITY = {
     "referrer-policy": "no-referrer",
     "strict-transport-security": "max-age=31536000",

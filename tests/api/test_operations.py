@@ -77,6 +77,8 @@ async def test_the_documentation_is_there_only_where_it_is_wanted(
         "/files/{media_id}/download",
         "/files/{media_id}/history",
         "/files/bulk-delete",
+        "/health",
+        "/ready",
     }
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert "http" not in page.text.replace("HTTP", "")

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY, Settings
 from tests.kit import written
+from tests.kit.contract import check_documented
 from tests.kit.library import PNG
 from workers import projector
 
@@ -77,6 +78,7 @@ class ApiClient:
         given = {**self.headers, **(headers or {})}
         written.remember(given.get("idempotency-key", ""))
         answer = await self.http.request(method, path, headers=given, **rest)
+        check_documented(answer)
         if method != "GET" and "media-position" in answer.headers:
             self.position = str(max(int(self.position), int(answer.headers["media-position"])))
         return answer

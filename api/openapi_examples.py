@@ -1,0 +1,138 @@
+"""One story told in examples: a picture is asked for, uploaded, listed, deleted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.errors import (
+    Crash,
+    MalformedJson,
+    PayloadTooLarge,
+    RateLimited,
+    UnsupportedMediaType,
+)
+from domain import errors
+from domain.access import Permission
+from domain.errors import MediaError
+from domain.media_type import MEBIBYTE, MEDIA_TYPES
+
+Json = dict[str, Any]
+
+MEDIA_ID = "media_xK9mQ2pLw3RtYb8c"
+OTHER_ID = "media_aB3nR7kWq5TzLc1v"
+KEY = "ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.webp"
+URL = f"https://media.example/{KEY}"
+POSITION = "51971153158144"
+
+PRESIGN: Json = {
+    "fileName": "hero.webp",
+    "contentType": "image/webp",
+    "fileSize": 245000,
+    "serviceCode": "blog",
+}
+INGEST: Json = {
+    "url": "https://images.example.com/hero.webp?token=…",
+    "serviceCode": "blog",
+    "fileName": "hero.webp",
+}
+REPORT: Json = {"mediaId": MEDIA_ID, "stage": "put", "status": 0, "attempt": 1}
+PRESIGNED: Json = {
+    "mediaId": MEDIA_ID,
+    "key": KEY,
+    "uploadUrl": f"https://account.r2.cloudflarestorage.com/incoming/{KEY}?X-Amz-Signature=…",
+    "method": "PUT",
+    "headers": {"content-type": "image/webp", "if-none-match": "*"},
+    "publicUrl": URL,
+    "expiresAt": "2026-04-29T11:00:00.000Z",
+}
+FILE: Json = {
+    "id": MEDIA_ID,
+    "tenantId": "ls_abc123",
+    "serviceCode": "blog",
+    "fileName": "hero.webp",
+    "fileSize": 245000,
+    "mimeType": "image/webp",
+    "category": "image",
+    "key": KEY,
+    "status": "uploaded",
+    "isPublic": True,
+    "url": URL,
+    "uploadedBy": "user_789",
+    "createdAt": "2026-04-29T10:00:00.000Z",
+    "updatedAt": "2026-04-29T10:00:03.120Z",
+}
+VERIFYING: Json = {
+    "mediaId": MEDIA_ID,
+    "status": "pending_upload",
+    "processing": True,
+    "statusUrl": f"/upload/{MEDIA_ID}",
+}
+STATUS: Json = {
+    "mediaId": MEDIA_ID,
+    "status": "uploaded",
+    "processing": False,
+    "file": FILE,
+    "error": None,
+}
+PAGE: Json = {"items": [FILE], "nextCursor": None}
+STATS: Json = {
+    "totalFiles": 1,
+    "totalBytes": 245000,
+    "byType": {
+        "image": {"files": 1, "bytes": 245000},
+        "video": {"files": 0, "bytes": 0},
+        "document": {"files": 0, "bytes": 0},
+    },
+    "byService": {"blog": {"files": 1, "bytes": 245000}},
+    "pendingUploads": 0,
+    "recent": [FILE],
+}
+DELETED: Json = {"id": MEDIA_ID, "deleted": True}
+BULK_DELETED: Json = {
+    "deleted": [MEDIA_ID],
+    "failed": [{"id": OTHER_ID, "code": "MEDIA_NOT_FOUND", "error": "No such file."}],
+}
+HISTORY: Json = {
+    "items": [
+        {
+            "position": POSITION,
+            "version": 1,
+            "type": "media_file.upload_requested.v1",
+            "at": "2026-04-29T10:00:00.000Z",
+            "actor": "user:user_789",
+            "access": "workspace",
+            "data": {"file_name": "hero.webp", "file_size": 245000},
+        }
+    ]
+}
+
+REFUSALS: Mapping[type[MediaError], MediaError] = {
+    type(refusal): refusal
+    for refusal in (
+        errors.MissingFields(["contentType", "fileSize"]),
+        errors.InvalidField("serviceCode", "one of blog, content, chatbot"),
+        errors.InvalidCursor("This cursor belongs to another query."),
+        errors.UnsupportedMime("text/html", list(MEDIA_TYPES)),
+        errors.FileTooLarge(10 * MEBIBYTE),
+        errors.SsrfBlocked("its host name leads to an address that is not public"),
+        errors.RedirectLoop(3),
+        MalformedJson(),
+        errors.Unauthorized("The gateway key is missing or wrong."),
+        errors.Forbidden(Permission.FILES_WRITE),
+        errors.OwnershipDenied(OTHER_ID),
+        errors.TenantRemoved("This workspace was removed."),
+        errors.MediaNotFound(OTHER_ID),
+        errors.Contention("The file is being changed by others; try again."),
+        errors.IdempotencyConflict("This Idempotency-Key was used with another body."),
+        errors.UploadIncomplete("The file has not been uploaded yet."),
+        errors.UploadMismatch("240 bytes are stored, 245000 declared.", reason="size"),
+        errors.UploadExpired("Upload expired, please try again."),
+        PayloadTooLarge(128 * 1024),
+        UnsupportedMediaType(),
+        RateLimited(60, retry_after_seconds=12),
+        errors.DatabaseUnavailable("The database does not answer."),
+        Crash(),
+        errors.SourceUnavailable("The source answers 503.", sourceStatus=503),
+        errors.ObjectStoreUnavailable("The object store does not answer."),
+    )
+}
+"""One of each kind, as it is answered."""

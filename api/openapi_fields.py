@@ -1,0 +1,206 @@
+"""What each field of a body means and may hold, for the OpenAPI document.
+
+The structs say the types; the rules behind them stand in the code that checks them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.settings import Settings
+from api.openapi_examples import KEY, MEDIA_ID, OTHER_ID, URL
+from application.uploads import MAX_NAME_LENGTH
+from domain.media_file import Status
+from domain.media_type import MEDIA_TYPES
+
+Schema = dict[str, Any]
+
+ID: Schema = {"pattern": "^media_[A-Za-z0-9_-]{16}$", "examples": [MEDIA_ID]}
+TIME: Schema = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
+COUNT: Schema = {"minimum": 0}
+SERVICE: Schema = {"description": "The service that asked for it.", "examples": ["blog"]}
+STATES = [str(status) for status in Status]
+
+
+def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
+    """By struct and field."""
+    largest = max(size for rules in settings.services.values() for size in rules.max_bytes.values())
+    return {
+        "RequestUpload": {
+            "fileName": {
+                "description": "The name as people know it; kept in NFC.",
+                "minLength": 1,
+                "maxLength": MAX_NAME_LENGTH,
+                "pattern": "^[^\u0000-\u001f\u007f-\u009f]+$",
+                "examples": ["hero.webp"],
+            },
+            "contentType": {
+                "description": "What the bytes are; a service may accept fewer types.",
+                "enum": list(MEDIA_TYPES),
+                "examples": ["image/webp"],
+            },
+            "fileSize": {
+                "description": "Exactly so many bytes will be stored.",
+                "minimum": 1,
+                "maximum": largest,
+                "examples": [245000],
+            },
+            "serviceCode": {
+                "description": "The service it is for.",
+                "enum": list(settings.services),
+                "examples": ["blog"],
+            },
+            "isPublic": {"description": "Whether everybody may fetch it by its URL."},
+            "scope": {
+                "description": "Whose file it becomes: the workspace's where the request has one, "
+                "else the caller's own. `tenant` needs a workspace."
+            },
+            "sha256": {
+                "description": "The bytes must have this hash. Hexadecimal.",
+                "pattern": "^[0-9a-fA-F]{64}$",
+                "examples": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+            },
+        },
+        "IngestUrl": {
+            "url": {
+                "description": "http or https, on port 80 or 443, leading to a public address.",
+                "maxLength": 2048,
+                "examples": ["https://images.example.com/hero.webp"],
+            },
+            "serviceCode": {
+                "description": "The service it is for.",
+                "enum": list(settings.services),
+                "examples": ["blog"],
+            },
+            "fileName": {
+                "description": "Else the name that the source gives, or that of the path.",
+                "maxLength": MAX_NAME_LENGTH,
+            },
+            "isPublic": {"description": "Whether everybody may fetch it by its URL."},
+            "scope": {"description": "Whose file it becomes, as for a presign."},
+        },
+        "ReportUpload": {
+            "mediaId": {"description": "As presign gave it.", **ID},
+            "stage": {"description": "What went wrong: storing the bytes."},
+            "status": {"description": "Of the bucket's answer; 0 when there was none."},
+            "attempt": {"description": "1 for the first."},
+        },
+        "CompleteUpload": {"mediaId": {"description": "As presign gave it.", **ID}},
+        "BulkDelete": {
+            "ids": {
+                "description": "1 to 100 ids of files; repeats count once.",
+                "minItems": 1,
+                "examples": [[MEDIA_ID, OTHER_ID]],
+            }
+        },
+        "Presigned": {
+            "mediaId": {"description": "The file's id, now and later.", **ID},
+            "key": {"description": "Its key in the bucket.", "examples": [KEY]},
+            "uploadUrl": {
+                "description": "Where to send the bytes: once, within an hour.",
+                "format": "uri",
+            },
+            "method": {"description": "The method to send them with.", "const": "PUT"},
+            "headers": {"description": "To be sent exactly so; they are signed."},
+            "publicUrl": {
+                "description": "Where the file will be served; null for a private one.",
+                "examples": [URL],
+            },
+            "expiresAt": {"description": "Until when the URL works.", **TIME},
+        },
+        "Verifying": {
+            "mediaId": {"description": "The upload that is looked at.", **ID},
+            "status": {"description": "Not a file yet.", "const": "pending_upload"},
+            "processing": {"description": "A worker is at it.", "const": True},
+            "statusUrl": {"description": "Ask here how it went.", "pattern": "^/upload/"},
+        },
+        "UploadStatus": {
+            "mediaId": {"description": "The upload.", **ID},
+            "status": {"description": "Where it stands.", "enum": STATES},
+            "processing": {"description": "Whether a worker is verifying it."},
+            "file": {"description": "The file, once it is uploaded."},
+            "error": {"description": "Why it is over, if it failed."},
+        },
+        "UploadError": {
+            "code": {"description": "As a refusal of complete would say."},
+            "error": {"description": "The same for people."},
+        },
+        "FileResource": {
+            "id": {"description": "For ever the same.", **ID},
+            "tenantId": {"description": "The workspace; null for a personal file."},
+            "serviceCode": SERVICE,
+            "fileName": {"description": "As it was given, in NFC.", "examples": ["hero.webp"]},
+            "fileSize": {"description": "Bytes that are served.", "minimum": 1},
+            "mimeType": {"description": "Verified.", "enum": list(MEDIA_TYPES)},
+            "category": {"description": "Follows from the type."},
+            "key": {"description": "In the bucket.", "examples": [KEY]},
+            "status": {
+                "description": "`uploaded`; `pending_upload` is shown to its uploader only.",
+                "enum": ["uploaded", "pending_upload"],
+            },
+            "isPublic": {"description": "Whether `url` works for everybody."},
+            "url": {"description": "Where it is served; null for a private file."},
+            "uploadedBy": {"description": "The user's id."},
+            "createdAt": {"description": "When the upload was asked for.", **TIME},
+            "updatedAt": {"description": "When anything above changed last.", **TIME},
+        },
+        "FileList": {
+            "items": {"description": "The page; it may be short, also when more follow."},
+            "nextCursor": {"description": "For the next page; null at the end."},
+        },
+        "StorageStats": {
+            "totalFiles": {"description": "Uploaded files.", **COUNT},
+            "totalBytes": {"description": "Their bytes.", **COUNT},
+            "byType": {"description": "The same by category."},
+            "byService": {"description": "The same by service code."},
+            "pendingUploads": {"description": "Asked for and not completed.", **COUNT},
+            "recent": {"description": "The newest.", "maxItems": 8},
+        },
+        "Usage": {
+            "files": {"description": "How many.", **COUNT},
+            "bytes": {"description": "How large together.", **COUNT},
+        },
+        "Deleted": {
+            "id": {"description": "The file that was.", **ID},
+            "deleted": {"description": "It is gone.", "const": True},
+        },
+        "BulkDeleted": {
+            "deleted": {"description": "Ids of what is gone, in the order asked for."},
+            "failed": {"description": "What stayed, and why."},
+        },
+        "Failed": {
+            "id": {"description": "As it was asked for."},
+            "code": {
+                "description": "Why it stayed.",
+                "enum": ["MEDIA_NOT_FOUND", "OWNERSHIP_DENIED"],
+            },
+            "error": {"description": "The same for people."},
+        },
+        "History": {"items": {"description": "Oldest first."}},
+        "HistoryEntry": {
+            "position": {"description": "In the log.", "pattern": "^[0-9]{1,19}$"},
+            "version": {"description": "1 for the file's first.", "minimum": 1},
+            "type": {"description": "The event's stored name (docs/events.md)."},
+            "at": {"description": "When.", **TIME},
+            "actor": {"description": "`user:…`, or the process that did it."},
+            "access": {
+                "description": "On what ground the actor was let in.",
+                "enum": ["workspace", "uploader", "owner_bypass", "system"],
+            },
+            "data": {"description": "The event's own fields."},
+        },
+        "Health": {
+            "status": {"description": "The process runs.", "const": "ok"},
+            "service": {"description": "This one.", "const": "media"},
+            "version": {"description": "Of the interface."},
+        },
+        "Readiness": {
+            "status": {"description": "`failed` when a dependency is."},
+            "checks": {"description": "Each dependency: `ok` or `failed`."},
+        },
+        "Envelope": {
+            "error": {"description": "What went wrong, for people."},
+            "code": {"description": "The same for programs; it stays."},
+            "status": {"description": "The HTTP status once more.", "minimum": 400},
+            "details": {"description": "What belongs to it, as `field` or `limit`."},
+        },
+    }

@@ -1,0 +1,209 @@
+"""What the routes themselves do not say, for the OpenAPI document: bodies, answers, refusals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from api.errors import (
+    Crash,
+    MalformedJson,
+    PayloadTooLarge,
+    RateLimited,
+    UnsupportedMediaType,
+)
+from api.files import CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, SORTS, FileList, History
+from api.openapi_examples import (
+    BULK_DELETED,
+    DELETED,
+    FILE,
+    HISTORY,
+    INGEST,
+    MEDIA_ID,
+    PAGE,
+    PRESIGN,
+    PRESIGNED,
+    REPORT,
+    STATS,
+    STATUS,
+    VERIFYING,
+)
+from api.operations import Health, Readiness
+from api.uploads import Presigned, UploadStatus, Verifying
+from application.deletion import BulkDelete, BulkDeleted, Deleted
+from application.ingest import IngestUrl
+from application.upload_reports import ReportUpload
+from application.uploads import CompleteUpload, RequestUpload
+from domain import errors
+from domain.errors import MediaError
+from domain.media_type import MEDIA_TYPES
+from projections.file_resource import FileResource
+from projections.storage_stats import StorageStats
+
+Schema = dict[str, Any]
+Refusal = type[MediaError]
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation."""
+
+    answers: Mapping[int, tuple[type | None, object]]
+    """By status: the struct of the body, and an example of it."""
+    body: type | None = None
+    asked: object = None
+    """An example of the body."""
+    query: Mapping[str, Schema] = msgspec.field(default_factory=dict)
+    headers: Mapping[str, Schema] = msgspec.field(default_factory=dict)
+    refusals: Sequence[Refusal] = ()
+    """Beside those that follow from what kind of route it is."""
+
+
+def _several(*values: str) -> Schema:
+    one = "|".join(value.replace("+", r"\+").replace(".", r"\.") for value in values)
+    return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
+
+
+SCOPE: Schema = {
+    "type": "string",
+    "enum": ["tenant", "user"],
+    "default": "tenant",
+    "description": "The workspace's files, or the caller's personal ones; without a workspace "
+    "always those.",
+    "example": "tenant",
+}
+LIST_QUERY: Mapping[str, Schema] = {
+    "limit": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_LIMIT,
+        "default": 20,
+        "description": "Files a page.",
+        "example": 50,
+    },
+    "cursor": {
+        "type": "string",
+        "description": "`nextCursor` of the page before, with the same filters and sort.",
+    },
+    "service": {
+        "type": "string",
+        "pattern": "^-*[A-Za-z0-9][A-Za-z0-9-]*(,-*[A-Za-z0-9][A-Za-z0-9-]*)*$",
+        "description": "One service code, or several by comma.",
+        "example": "blog,newsletter",
+    },
+    "type": {
+        **_several(*CATEGORIES),
+        "description": f"Of {', '.join(CATEGORIES)}: one, or several by comma.",
+        "example": "image,video",
+    },
+    "mime": {
+        **_several(*MEDIA_TYPES),
+        "description": "One MIME type, or several by comma.",
+        "example": "image/png",
+    },
+    "search": {
+        "type": "string",
+        "maxLength": MAX_SEARCH_LENGTH,
+        "pattern": "^[^\u0000-\u001f\u007f-\u009f]*$",
+        "description": "Any part of the name, in any case of letters.",
+        "example": "hero",
+    },
+    "sort": {
+        "type": "string",
+        "enum": list(SORTS),
+        "default": "-createdAt",
+        "description": "A minus sorts downwards.",
+        "example": "-fileSize",
+    },
+    "scope": SCOPE,
+}
+
+PREFER: Schema = {
+    "type": "string",
+    "description": "`respond-async` answers 202 at once; `wait=10` waits so many seconds.",
+    "example": "respond-async",
+}
+
+ASKING: Sequence[Refusal] = (
+    errors.Unauthorized,
+    errors.Forbidden,
+    errors.InvalidField,
+    errors.DatabaseUnavailable,
+    Crash,
+)
+"""Of every route that asks who the caller is."""
+COMMANDING: Sequence[Refusal] = (
+    errors.TenantRemoved,
+    errors.IdempotencyConflict,
+    errors.Contention,
+)
+READING_BODY: Sequence[Refusal] = (
+    errors.MissingFields,
+    MalformedJson,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+LIMITED: Sequence[Refusal] = (RateLimited,)
+OF_ONE_FILE: Sequence[Refusal] = (errors.MediaNotFound,)
+CHANGING_ONE: Sequence[Refusal] = (*OF_ONE_FILE, errors.OwnershipDenied)
+
+DESCRIBED: Mapping[str, Described] = {
+    "media.upload.presign": Described(
+        body=RequestUpload,
+        asked=PRESIGN,
+        answers={200: (Presigned, PRESIGNED)},
+        refusals=(errors.UnsupportedMime, errors.FileTooLarge),
+    ),
+    "media.upload.complete": Described(
+        body=CompleteUpload,
+        asked={"mediaId": MEDIA_ID},
+        answers={200: (FileResource, FILE), 202: (Verifying, VERIFYING)},
+        refusals=(
+            *CHANGING_ONE,
+            errors.UploadIncomplete,
+            errors.UploadMismatch,
+            errors.UploadExpired,
+            errors.ObjectStoreUnavailable,
+        ),
+    ),
+    "media.upload.ingest": Described(
+        body=IngestUrl,
+        asked=INGEST,
+        headers={"Prefer": PREFER},
+        answers={200: (FileResource, FILE), 202: (Verifying, VERIFYING)},
+        refusals=(
+            *OF_ONE_FILE,
+            errors.SsrfBlocked,
+            errors.RedirectLoop,
+            errors.FileTooLarge,
+            errors.UnsupportedMime,
+            errors.UploadMismatch,
+            errors.UploadExpired,
+            errors.SourceUnavailable,
+            errors.ObjectStoreUnavailable,
+        ),
+    ),
+    "media.upload.report": Described(
+        body=ReportUpload, asked=REPORT, answers={204: (None, None)}, refusals=OF_ONE_FILE
+    ),
+    "media.upload.status": Described(answers={200: (UploadStatus, STATUS)}, refusals=OF_ONE_FILE),
+    "media.files.list": Described(
+        answers={200: (FileList, PAGE)}, query=LIST_QUERY, refusals=(errors.InvalidCursor,)
+    ),
+    "media.files.stats": Described(answers={200: (StorageStats, STATS)}, query={"scope": SCOPE}),
+    "media.files.get": Described(answers={200: (FileResource, FILE)}, refusals=OF_ONE_FILE),
+    "media.files.download": Described(answers={302: (None, None)}, refusals=OF_ONE_FILE),
+    "media.files.delete": Described(answers={200: (Deleted, DELETED)}, refusals=CHANGING_ONE),
+    "media.files.bulk_delete": Described(
+        body=BulkDelete, asked={"ids": [MEDIA_ID]}, answers={200: (BulkDeleted, BULK_DELETED)}
+    ),
+    "media.files.history": Described(answers={200: (History, HISTORY)}, refusals=OF_ONE_FILE),
+    "media.health": Described(
+        answers={200: (Health, {"status": "ok", "service": "media", "version": "1.0.0"})}
+    ),
+    "media.ready": Described(
+        answers={
+            200: (Readiness, {"status": "ok", "checks": {"postgres": "ok", "redis": "ok"}}),
+            503: (Readiness, {"status": "failed", "checks": {"postgres": "ok", "redis": "failed"}}),
+        }
+    ),
+}
