@@ -7,10 +7,12 @@ import hmac
 import re
 from collections.abc import Sequence
 
+from litestar import Response
+
 from api.errors import MalformedJson
 from api.limits import check_limit
 from api.parameters import Headers, header
-from api.routes import OPEN, MediaRequest, note, runtime_of
+from api.routes import OPEN, MediaRequest, allowed_methods, note, runtime_of
 from application.context import Context, Idempotency
 from domain.access import Caller, Permission
 from domain.errors import InvalidField, Unauthorized
@@ -22,13 +24,16 @@ MAX_KEY_LENGTH = 255
 _SEPARATORS = re.compile(r"[,\s]+")
 
 
-async def check_caller(request: MediaRequest) -> None:
-    """Let the request through or raise Unauthorized, Forbidden, RateLimited or InvalidField."""
+async def check_caller(request: MediaRequest) -> Response[None] | None:
+    """Let the request through or raise Unauthorized, Forbidden, RateLimited or InvalidField.
+
+    OPTIONS is answered here: the framework's own answer knows only the path's first handler.
+    """
     if request.scope["method"] == "OPTIONS":
-        return
+        return Response(None, status_code=204, headers={"allow": allowed_methods(request)})
     permission: str = request.scope["route_handler"].opt["access"]
     if permission == OPEN:
-        return
+        return None
     headers: Headers = request.scope["headers"]
     _check_gateway_key(headers, runtime_of(request).settings.gateway_keys)
     user_id = _user_id(headers)
@@ -43,6 +48,7 @@ async def check_caller(request: MediaRequest) -> None:
         note(request, tenantId=tenant_id)
         caller = Caller(user_id, tenant_id, caller.permissions)
     request.scope["state"]["caller"] = caller
+    return None
 
 
 def _check_gateway_key(headers: Headers, accepted: Sequence[str]) -> None:

@@ -39,6 +39,9 @@ async def test_options_needs_no_key(http: httpx.AsyncClient) -> None:
     answer = await http.options("/upload/presign")
     assert answer.status_code == 204
     assert answer.headers["allow"] == "OPTIONS, POST"
+    answer = await http.options("/files/media_xK9mQ2pLw3RtYb8c")
+    assert answer.headers["allow"] == "DELETE, GET, OPTIONS"
+    assert answer.content == b""
 
 
 async def test_the_checks_run_in_the_order_of_the_contract(client: ApiClient) -> None:

@@ -1,0 +1,76 @@
+"""Schemathesis against a running process: requests made up from the document, answers as it says.
+
+A bounded number of them, the same ones in every run.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from adapters.settings import Settings
+from tests.api.test_process import started
+from tests.kit.contract import documented
+from tests.kit.http import ApiClient
+
+ROOT = Path(__file__).parents[2]
+MAX_EXAMPLES = 15
+SECONDS = 240
+LEFT_OUT = {"Media-Position", "cursor"}
+"""A position that is not reached waits 2 s, a cursor comes from an answer only: both are tried in
+test_bad_input.py and test_library.py."""
+
+
+async def document_with_files(client: ApiClient) -> bytes:
+    """The document, with examples that exist: each operation has a file of its own."""
+    document = msgspec.json.decode(msgspec.json.encode(documented()))
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            kept = [one for one in operation["parameters"] if one["name"] not in LEFT_OUT]
+            operation["parameters"] = kept
+            for parameter in kept:
+                if parameter["name"] == "media_id":
+                    parameter["example"] = (await client.upload())["id"]
+    complete = document["paths"]["/upload/complete"]["patch"]["requestBody"]["content"]
+    presigned = await client.presign()
+    await client.put(presigned)
+    complete["application/json"]["examples"]["example"]["value"] = {"mediaId": presigned["mediaId"]}
+    return msgspec.json.encode(document)
+
+
+@pytest.mark.usefixtures("_followers")
+@pytest.mark.timeout(SECONDS)
+async def test_what_the_document_allows_is_accepted_and_what_it_forbids_refused(
+    settings: Settings, tmp_path: Path
+) -> None:
+    document = tmp_path / "openapi.json"
+    async with started("api.app", settings) as (_, url):
+        async with httpx.AsyncClient(base_url=url) as http:
+            client = ApiClient(http, tenant="ls_schemathesis")
+            document.write_bytes(await document_with_files(client))
+            headers = [part for pair in client.headers.items() for part in ("-H", ": ".join(pair))]
+        runner = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "schemathesis.cli", "run", str(document), "--url", url),
+            *("--phases", "examples,coverage,fuzzing", "--max-examples", str(MAX_EXAMPLES)),
+            *("--generation-deterministic", "--max-redirects", "0", "--warnings", "off"),
+            *("--continue-on-failure", "--no-color", *headers),
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "SCHEMATHESIS_HOOKS": "tests.kit.schemathesis_hooks",
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            printed, _ = await runner.communicate()
+        finally:
+            if runner.returncode is None:
+                runner.kill()
+    assert runner.returncode == 0, printed.decode()
+    assert b"Fuzzing" in printed
