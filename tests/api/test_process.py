@@ -19,6 +19,7 @@ from tests.kit.http import ApiClient, asked
 from tests.workers.processes import process
 
 ROOT = Path(__file__).parents[2]
+HEALTH_REQUEST = b"GET /health HTTP/1.1\r\nhost: media\r\nconnection: close\r\n\r\n"
 
 
 def free_port() -> int:
@@ -115,6 +116,44 @@ async def test_who_waits_for_an_ingest_is_answered_before_the_process_ends(
         child.send_signal(signal.SIGTERM)
         assert (await waiting).status_code == 202
         assert await asyncio.wait_for(child.wait(), 10) == 0
+
+
+async def test_who_is_connected_may_still_ask_and_who_waits_to_be_taken_in_is(
+    settings: Settings,
+) -> None:
+    async with started("api.app", settings) as (child, url):
+        address = httpx.URL(url)
+        # The kernel takes these in while the process cannot: they stand in the listener's queue.
+        child.send_signal(signal.SIGSTOP)
+        connected = [await asyncio.open_connection(address.host, address.port) for _ in range(20)]
+        for _, writer in connected[:10]:
+            writer.write(HEALTH_REQUEST)
+        child.send_signal(signal.SIGTERM)
+        child.send_signal(signal.SIGCONT)
+        while True:
+            try:
+                _, probe = await asyncio.open_connection(address.host, address.port)
+            except ConnectionError:
+                break
+            probe.close()
+            await asyncio.sleep(0.01)
+        for _, writer in connected[10:]:
+            writer.write(HEALTH_REQUEST)
+        for reader, writer in connected:
+            answer = await asyncio.wait_for(reader.read(), 10)
+            assert answer.startswith(b"HTTP/1.1 200"), answer
+            writer.close()
+        assert await asyncio.wait_for(child.wait(), 10) == 0
+
+
+async def test_who_is_connected_and_never_asks_holds_nothing_up(settings: Settings) -> None:
+    async with started("api.app", settings) as (child, url):
+        address = httpx.URL(url)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        child.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(child.wait(), 10) == 0
+        writer.close()
 
 
 async def test_bytes_that_are_no_http_do_no_harm(settings: Settings) -> None:
