@@ -53,11 +53,9 @@ class Verification:
 
         Raises NothingStored, Mismatch, StreamChanged (look again) or SandboxUnavailable.
         """
-        turn = self._turns.setdefault(file.key, asyncio.Lock())
-        waited = turn.locked()
-        async with turn:
-            # Many completes of one file are no reason to decode it many times.
-            standing = await self._objects.head(bucket_of(file), file.key) if waited else None
+        # Many completes of one file, or one after a crash, are no reason to decode it again.
+        async with self._turns.setdefault(file.key, asyncio.Lock()):
+            standing = await self._objects.head(bucket_of(file), file.key)
             return await self._verify(file) if standing is None else standing.size
 
     async def _verify(self, file: MediaFile) -> int:
@@ -102,8 +100,8 @@ class Verification:
         """Put the proven bytes into their bucket, unless a verification before has put its own.
 
         Whatever stands there was proven, so it is never replaced: not by a slower verification
-        that looked at bytes which came later (docs/adr/0009). The look before the write is for
-        stores that ignore conditions.
+        that looked at bytes which came later (docs/adr/0009). This look is for stores that
+        ignore conditions.
         """
         bucket, headers = bucket_of(file), served_headers(file)
         standing = await self._objects.head(bucket, file.key)

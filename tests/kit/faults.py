@@ -30,7 +30,7 @@ class FaultyObjectStore:
 
     async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
         self._check()
-        if self.before_look is not None:
+        if self.before_look is not None and bucket == "incoming":
             hook, self.before_look = self.before_look, None
             await hook()
         return await self._real.head(bucket, key)
