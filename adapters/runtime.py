@@ -12,6 +12,7 @@ from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
+from adapters.tracing import traced
 from application.deletion import Deletion
 from application.media import Media
 from application.ports import Clock, Identities, ObjectStore
@@ -53,25 +54,27 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         stack.push_async_callback(announcer.close)
         objects = await stack.enter_async_context(R2ObjectStore.open(settings))
         identities = RandomIdentities()
-        media = Media(PostgresEventStore(pool), announce=announcer.announce)
+        media = Media(traced(PostgresEventStore(pool)), announce=announcer.announce)
         yield Runtime(
             settings=settings,
             pool=pool,
             media=media,
             objects=objects,
-            uploads=Uploads(
-                media,
-                objects,
-                Verification(objects, MagicContentInspector()),
-                identities,
-                rules=settings.upload_rules,
-                pending_lifetime=settings.pending_lifetime,
-                owner_bypass=settings.owner_bypass,
+            uploads=traced(
+                Uploads(
+                    media,
+                    objects,
+                    Verification(objects, MagicContentInspector()),
+                    identities,
+                    rules=settings.upload_rules,
+                    pending_lifetime=settings.pending_lifetime,
+                    owner_bypass=settings.owner_bypass,
+                )
             ),
-            reports=UploadReports(media, owner_bypass=settings.owner_bypass),
-            deletion=Deletion(media, objects, owner_bypass=settings.owner_bypass),
-            upkeep=Upkeep(
-                media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now
+            reports=traced(UploadReports(media, owner_bypass=settings.owner_bypass)),
+            deletion=traced(Deletion(media, objects, owner_bypass=settings.owner_bypass)),
+            upkeep=traced(
+                Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
             ),
             clock=utc_now,
             identities=identities,

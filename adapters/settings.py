@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, Self, get_type_hints
+from urllib.parse import unquote
 
 import msgspec
 
@@ -83,6 +84,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prometheus_multiproc_dir: str = ""
     """A folder that the processes of one host share for their metrics; empty at the start."""
 
+    otel_exporter_otlp_endpoint: str = ""
+    """Collector of traces (OTLP over HTTP), as `http://collector:4318`; without, none are made."""
+    otel_exporter_otlp_headers: str = ""
+    """What the collector asks for, as `name=value,name=value`. A secret."""
+    otel_service_name: str = "media"
+    """The name in traces."""
+    otel_traces_sampler_arg: float = 1.0
+    """The share of traces that is kept, 0 to 1, where the caller has not decided."""
+
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
     port: int = 8789
@@ -113,6 +123,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def upload_rules(self) -> UploadRules:
         """The allowlist of spec 5.3."""
         return UploadRules(self.services)
+
+    @property
+    def otel_headers(self) -> Mapping[str, str]:
+        """`otel_exporter_otlp_headers` by name."""
+        pairs = (part.partition("=") for part in self.otel_exporter_otlp_headers.split(",") if part)
+        return {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -159,8 +175,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                         f"{PREFIX}SERVICES: {code} names {mime_type!r}; "
                         f"known are {', '.join(MEDIA_TYPES)}."
                     )
+        self._check_tracing()
         if self.environment == "production":
             self._check_production()
+
+    def _check_tracing(self) -> None:
+        endpoint = self.otel_exporter_otlp_endpoint
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http(s) URL, not {endpoint!r}."
+            )
+        if not 0 <= self.otel_traces_sampler_arg <= 1:
+            raise SettingsError("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
 
     def _check_production(self) -> None:
         if DEVELOPMENT_GATEWAY_KEY in self.gateway_keys:
@@ -203,7 +229,7 @@ def _parse(name: str, text: str, kind: object) -> object:
     try:
         if kind == tuple[str, ...]:
             return tuple(part.strip() for part in text.split(",") if part.strip())
-        if kind in (str, int, bool):
+        if kind in (str, int, float, bool):
             return msgspec.convert(text, kind, strict=False)
         if name == "services":
             return msgspec.json.decode(text, type=dict[str, ServiceRules])
