@@ -1,6 +1,8 @@
 # One image for every process; compose.yaml names the module each container runs.
 FROM python:3.11.14-slim-bookworm AS packages
-COPY requirements/runtime.txt .
+# `tracing` to send spans to a collector (docs/operations.md).
+ARG REQUIREMENTS=runtime
+COPY requirements/${REQUIREMENTS}.txt runtime.txt
 RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary=:all: \
       --target /packages -r runtime.txt
 

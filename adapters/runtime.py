@@ -19,6 +19,7 @@ from adapters.redis_limits import RedisLimits
 from adapters.sandbox_proof import SandboxProof
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
+from adapters.tracing import traced
 from application.deletion import Deletion
 from application.ingest import Ingest
 from application.media import Media
@@ -79,7 +80,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         decoders = DecoderCheck(proof)
         await stack.enter_async_context(background(decoders.watch()))
         identities = RandomIdentities()
-        media = Media(PostgresEventStore(pool), announce=announcer.announce)
+        media = Media(traced(PostgresEventStore(pool)), announce=announcer.announce)
         inspector = MagicContentInspector()
         fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
         yield Runtime(
@@ -89,29 +90,33 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             objects=objects,
             proof=proof,
             decoders=decoders,
-            uploads=Uploads(
-                media,
-                objects,
-                Verification(objects, inspector, proof),
-                identities,
-                rules=settings.upload_rules,
-                pending_lifetime=settings.pending_lifetime,
-                owner_bypass=settings.owner_bypass,
+            uploads=traced(
+                Uploads(
+                    media,
+                    objects,
+                    Verification(objects, inspector, proof),
+                    identities,
+                    rules=settings.upload_rules,
+                    pending_lifetime=settings.pending_lifetime,
+                    owner_bypass=settings.owner_bypass,
+                )
             ),
-            reports=UploadReports(media, owner_bypass=settings.owner_bypass),
-            ingest=Ingest(
-                media,
-                objects,
-                receiver=SourceReceiver(fetcher, inspector, settings.upload_rules),
-                sources=PostgresIngestSources(pool),
-                identities=identities,
-                rules=settings.upload_rules,
-                pending_lifetime=settings.pending_lifetime,
-                clock=utc_now,
+            reports=traced(UploadReports(media, owner_bypass=settings.owner_bypass)),
+            ingest=traced(
+                Ingest(
+                    media,
+                    objects,
+                    receiver=SourceReceiver(fetcher, inspector, settings.upload_rules),
+                    sources=PostgresIngestSources(pool),
+                    identities=identities,
+                    rules=settings.upload_rules,
+                    pending_lifetime=settings.pending_lifetime,
+                    clock=utc_now,
+                )
             ),
-            deletion=Deletion(media, objects, owner_bypass=settings.owner_bypass),
-            upkeep=Upkeep(
-                media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now
+            deletion=traced(Deletion(media, objects, owner_bypass=settings.owner_bypass)),
+            upkeep=traced(
+                Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
             ),
             limits=limits,
             clock=utc_now,

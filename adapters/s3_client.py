@@ -14,6 +14,7 @@ import aiohttp
 from adapters.metrics import OBJECT_STORE_FAILURES, object_store_call
 from adapters.settings import Settings
 from adapters.telemetry import get_logger
+from adapters.tracing import span
 from application.ports import ObjectChanged
 from domain.errors import ObjectStoreUnavailable
 
@@ -45,7 +46,12 @@ class S3Client:
 
         Raises ObjectAbsent, ObjectChanged or ObjectStoreUnavailable.
         """
-        with object_store_call(operation), self.errors(operation, parameters.get("Bucket", "")):
+        bucket = parameters.get("Bucket", "")
+        with (
+            span(f"s3.{operation}", kind="client", bucket=bucket),
+            object_store_call(operation),
+            self.errors(operation, bucket),
+        ):
             # Shielded: a caller that gives up must not take the client from the others.
             client = await asyncio.shield(self._loading)
             return await getattr(client, operation)(**parameters)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, Self, get_type_hints
+from urllib.parse import unquote
 
 import msgspec
 
@@ -112,6 +113,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`host:port` pairs that an ingest may fetch from wherever they lead, as a server on this
     machine. For development: production does not start with any."""
 
+    otel_exporter_otlp_endpoint: str = ""
+    """Collector of traces (OTLP over HTTP), as `http://collector:4318`; without, none are made."""
+    otel_exporter_otlp_headers: str = ""
+    """What the collector asks for, as `name=value,name=value`. A secret."""
+    otel_service_name: str = "media"
+    """The name in traces."""
+    otel_traces_sampler_arg: float = 1.0
+    """The share of traces that is kept, 0 to 1, where the caller has not decided."""
+
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
     port: int = 8789
@@ -154,6 +164,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """`cors_origins`, and the dashboard's in development."""
         local = (DEVELOPMENT_ORIGIN,) if self.environment == "development" else ()
         return (*self.cors_origins, *local)
+
+    @property
+    def otel_headers(self) -> Mapping[str, str]:
+        """`otel_exporter_otlp_headers` by name."""
+        pairs = (part.partition("=") for part in self.otel_exporter_otlp_headers.split(",") if part)
+        return {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -237,6 +253,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise SettingsError(f"{PREFIX}PERMITTED_SOURCES: {error}") from None
 
+    def _check_tracing(self) -> None:
+        endpoint = self.otel_exporter_otlp_endpoint
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http(s) URL, not {endpoint!r}."
+            )
+        if not 0 <= self.otel_traces_sampler_arg <= 1:
+            raise SettingsError("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
+
     def _check_production(self) -> None:
         if self.permitted_sources:
             raise SettingsError(f"{PREFIX}PERMITTED_SOURCES is for development only.")
@@ -280,7 +305,7 @@ def _parse(name: str, text: str, kind: object) -> object:
     try:
         if kind == tuple[str, ...]:
             return tuple(part.strip() for part in text.split(",") if part.strip())
-        if kind in (str, int, bool):
+        if kind in (str, int, float, bool):
             return msgspec.convert(text, kind, strict=False)
         if name == "services":
             return msgspec.json.decode(text, type=dict[str, ServiceRules])

@@ -19,6 +19,7 @@ from adapters.metrics import keep_metrics
 from adapters.runtime import Runtime
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
+from adapters.tracing import tracing
 from api.request_log import RequestLog
 
 DRAIN_SECONDS = 28
@@ -84,7 +85,10 @@ def run(
     configure(settings, process=process)
     log = get_logger()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with (
+            tracing(settings, process=process),
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        ):
             return runner.run(_serve(settings, open_runtime, create, port(settings)))
     except Exception:
         log.exception("media.process.crashed")

@@ -12,6 +12,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.telemetry import get_logger
+from adapters.tracing import request_span
 from api.cors import Cors
 from api.errors import STATUS, Crash, envelope
 from api.metrics import Metrics
@@ -74,16 +75,18 @@ class RequestLog:
                 message["headers"] = [*marked, *scope["state"]["headers"]]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_marked)
-        except Exception:
-            self._log.exception("media.crash", requestId=request_id)
-            if status:
-                raise
-            await _send_crash(send_marked)
-        finally:
-            seconds = time.perf_counter() - started
-            self._record(scope, line, status, seconds)
+        with request_span(request_id, lambda: dict(scope["headers"])) as span:
+            try:
+                await self._app(scope, receive, send_marked)
+            except Exception:
+                self._log.exception("media.crash", requestId=request_id)
+                if status:
+                    raise
+                await _send_crash(send_marked)
+            finally:
+                seconds = time.perf_counter() - started
+                event = self._record(scope, line, status, seconds)
+                span.describe(event, **line)
 
     def _request_id(self, scope: Scope) -> str:
         given = [value for name, value in scope["headers"] if name == b"x-request-id"]
@@ -91,16 +94,17 @@ class RequestLog:
             return given[0].decode("ascii")
         return f"req_{self._identities.nanoid()}"
 
-    def _record(self, scope: Scope, line: dict[str, Any], status: int, seconds: float) -> None:
-        event = UNKNOWN_ROUTE
+    def _record(self, scope: Scope, line: dict[str, Any], status: int, seconds: float) -> str:
+        event: str = UNKNOWN_ROUTE
         if "route_handler" in scope:
             event = scope["route_handler"].opt.get("event", "media.options")
         self.metrics.record(event, status, seconds)
         if event in QUIET and status < 400:  # noqa: PLR2004
-            return
+            return event
         line["durationMs"] = round(seconds * 1000, 1)
         line["status"] = status
         self._log.info(event, **line)
+        return event
 
 
 def _marked(

@@ -24,7 +24,10 @@ CHECKS = (
 LOCK = ("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "-q")
 LOCKED = {
     "requirements/runtime.txt": (),
-    "requirements/dev.txt": ("--extra", "embedded", "--extra", "check", "--extra", "test"),
+    "requirements/tracing.txt": ("--extra", "tracing"),
+    "requirements/dev.txt": tuple(
+        word for extra in ("embedded", "tracing", "check", "test") for word in ("--extra", extra)
+    ),
 }
 
 app = App(name="./dev", help="Media Service: run it, test it, look into it.", version_flags=[])

@@ -14,6 +14,7 @@ from adapters.metrics import JOB_SECONDS, JOBS_RUN
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
 from adapters.telemetry import Redactor, get_logger, secrets_of
+from adapters.tracing import job_span
 from application.context import SystemContext
 from application.jobs import (
     JOBS,
@@ -123,6 +124,11 @@ class JobRunner:
 
     async def run(self, job: Job, attempt: Attempt) -> None:
         """Run the job's body. Raises whatever it raises."""
+        event = f"media.job.{job.NAME}"
+        with job_span(event, attempt.correlation_id, **_subject(job, attempt)):
+            await self._run(event, job, attempt)
+
+    async def _run(self, event: str, job: Job, attempt: Attempt) -> None:
         began = time.perf_counter()
         fields = _subject(job, attempt)
 
@@ -132,7 +138,6 @@ class JobRunner:
             JOB_SECONDS.labels(job.NAME).observe(seconds)
             return fields | {"durationMs": round(seconds * 1000, 1), "status": status}
 
-        event = f"media.job.{job.NAME}"
         try:
             fields |= await self._do(job, attempt)
         except TryAgain as again:

@@ -13,6 +13,7 @@ from pathlib import Path
 from adapters.metrics import keep_metrics
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
+from adapters.tracing import tracing
 
 LIVENESS_SECONDS = 5.0
 """A health check may take a file older than a few of these for a hang."""
@@ -46,7 +47,8 @@ def run(process: str, main: Main) -> int:
         return code
 
     try:
-        return asyncio.run(until_stopped())
+        with tracing(settings, process=process):
+            return asyncio.run(until_stopped())
     except Exception:
         log.exception("media.process.crashed")
         return 1

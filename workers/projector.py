@@ -16,6 +16,7 @@ from adapters.postgres import open_pool
 from adapters.redis_hints import PositionHints
 from adapters.settings import Settings
 from adapters.telemetry import get_logger
+from adapters.tracing import past_span
 from domain.errors import DatabaseUnavailable
 from domain.event import Event, Recorded
 from projections.projection import EventReader, Follower
@@ -129,8 +130,10 @@ async def _step(follower: Follower, connection: AsyncConnection) -> int:
     events = await follower.step(connection)
     if events:
         name = follower.projection.name
+        seconds = time.perf_counter() - began
         PROJECTED.labels(name).inc(events)
-        PROJECTION_SECONDS.labels(name).observe(time.perf_counter() - began)
+        PROJECTION_SECONDS.labels(name).observe(seconds)
+        past_span(f"project {name}", seconds, events=events, position=str(follower.position))
     return events
 
 
