@@ -1,0 +1,361 @@
+"""What does a request cost beside a bare one? `python -m bench.http`.
+
+The real `./dev up`, with its projector, reactor and workers, beside bare Litestar routes in a
+process of their own on the same database. Client, servers and PostgreSQL share the cores: the CPU
+the server side spends on a request is the fairer figure.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import psycopg
+
+from adapters.embedded import free_port
+from adapters.postgres import open_pool
+from adapters.postgres_event_store import PostgresEventStore
+from adapters.settings import child_environment
+from adapters.system import utc_now
+from bench.http_floor import TABLE
+from bench.kit import Report
+from bench.listing import FILL, LONG, ODD, SORTS
+from projections.folded_name import search_text
+from tests.kit.http import asked
+from tests.kit.up import ROOT, Up
+from tests.projections.histories import media_id, uploaded
+
+CLIENTS = (1, 16, 64)
+OWNER = "t:search"
+FILES = 200_000
+DELETABLE = 40_000
+WARM_SECONDS = 0.3
+
+SOME_WITH_IDS_OF_OURS = """
+UPDATE file_list_v1 SET media_id = left(media_id, 22)
+WHERE media_id IN (SELECT media_id FROM file_list_v1 ORDER BY md5(media_id) LIMIT 1000)
+RETURNING media_id
+"""
+
+Request: TypeAlias = tuple[str, str, str, bytes]
+"""Which server, method, path, body."""
+JSON = msgspec.json.Encoder().encode
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What one variant did with so many clients in one round."""
+
+    a_second: float
+    p50: float
+    p99: float
+    cpu: float
+    """Milliseconds a request, of the HTTP process and of its own PostgreSQL backends."""
+    postgres: float
+    """The backends' part of it."""
+
+
+class Connection:
+    """A client that costs next to nothing: one kept-alive connection, one request at a time."""
+
+    def __init__(self, url: str, headers: str) -> None:
+        self._url = urlsplit(url)
+        self._headers = headers
+
+    async def open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection(
+            self._url.hostname, self._url.port
+        )
+
+    async def ask(self, method: str, path: str, body: bytes) -> bytes:
+        """The answer's body. Fails when it is no success."""
+        self._writer.write(
+            f"{method} {path} HTTP/1.1\r\nhost: {self._url.netloc}\r\n{self._headers}"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        _, _, rest = head.partition(b"content-length: ")
+        answer = await self._reader.readexactly(int(rest.split(b"\r\n", 1)[0]))
+        if not head.startswith(b"http/1.1 2"):
+            raise AssertionError(f"{method} {path}: {head.decode()}{answer.decode()}")
+        return answer
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Bench:
+    """The two servers under one load."""
+
+    def __init__(
+        self,
+        up: Mapping[str, Any],
+        floor_url: str,
+        floor_pid: int,
+        connection: psycopg.AsyncConnection,
+    ) -> None:
+        self._urls = {"service": str(up["api"]), "floor": floor_url}
+        self._pids = {"service": int(up["pids"]["api"]), "floor": floor_pid}
+        self._connection = connection
+        self._headers = (
+            f"x-gateway-key: {up['gatewayKey']}\r\nx-user-id: user_789\r\n"
+            "x-user-permissions: media:files.read media:files.write\r\nx-tenant-id: search\r\n"
+        )
+
+    async def measure(
+        self, requests: Iterator[Request], clients: int, *, seconds: float
+    ) -> Cost | None:
+        """A closed loop of so many clients; None when there was nothing left to ask."""
+        first = next(requests, None)
+        if first is None:
+            return None
+        server = first[0]
+        connections = [Connection(self._urls[server], self._headers) for _ in range(clients)]
+        taken: list[float] = []
+        queue = itertools.chain([first], requests)
+
+        async def client(connection: Connection, end: float, times: list[float]) -> None:
+            while time.perf_counter() < end and (request := next(queue, None)) is not None:
+                _, method, path, body = request
+                start = time.perf_counter()
+                await connection.ask(method, path, body)
+                times.append((time.perf_counter() - start) * 1000)
+
+        async def load(duration: float, times: list[float]) -> float:
+            start = time.perf_counter()
+            end = start + duration
+            await asyncio.gather(*(client(one, end, times) for one in connections))
+            return time.perf_counter() - start
+
+        await asyncio.gather(*(one.open() for one in connections))
+        await load(WARM_SECONDS, [])
+        before = await self._cpu(server)
+        lasted = await load(seconds, taken)
+        http, postgres = (
+            (now - then) * 1000 / max(len(taken), 1)
+            for now, then in zip(await self._cpu(server), before, strict=True)
+        )
+        for one in connections:
+            one.close()
+        if not taken:
+            return None
+        taken.sort()
+        p50, p99 = (taken[int(len(taken) * part)] for part in (0.5, 0.99))
+        return Cost(len(taken) / lasted, p50, p99, http + postgres, postgres)
+
+    async def _cpu(self, server: str) -> tuple[float, float]:
+        name = {"service": "media-api", "floor": "media-floor"}[server]
+        cursor = await self._connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = %s", [name]
+        )
+        backends = sum([cpu_seconds(pid) for (pid,) in await cursor.fetchall()])
+        return cpu_seconds(self._pids[server]), backends
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process has used so far; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def variants(files: Sequence[str]) -> dict[str, Iterator[Request]]:
+    """Endless requests of each kind; the deletes end with the uploads."""
+    choose = random.Random(7)
+    presign = JSON(asked())
+    insert = JSON({name: str(value) for name, value in asked().items()})
+
+    def forever(make: Callable[[], Request]) -> Iterator[Request]:
+        return iter(make, None)
+
+    def search() -> Request:
+        words, sort = quote(choose.choice(LONG)), choose.choice(SORTS)
+        return "service", "GET", f"/files?limit=50&sort={sort}&search={words}", b""
+
+    return {
+        "floor: hello": forever(lambda: ("floor", "GET", "/hello", b"")),
+        "floor: 50 rows": forever(lambda: ("floor", "GET", f"/rows?owner={OWNER}", b"")),
+        "floor: durable INSERT": forever(lambda: ("floor", "POST", "/insert", insert)),
+        "presign": forever(lambda: ("service", "POST", "/upload/presign", presign)),
+        "list 50": forever(lambda: ("service", "GET", "/files?limit=50", b"")),
+        "search, every sort": forever(search),
+        "detail": forever(lambda: ("service", "GET", f"/files/{choose.choice(files)}", b"")),
+        "stats": forever(lambda: ("service", "GET", "/files/stats", b"")),
+        "delete": (
+            ("service", "DELETE", f"/files/{media_id(number)}", b"") for number in range(DELETABLE)
+        ),
+    }
+
+
+FLOORS = {
+    "presign": "floor: durable INSERT",
+    "list 50": "floor: 50 rows",
+    "search, every sort": "floor: 50 rows",
+    "detail": "floor: 50 rows",
+    "stats": "floor: 50 rows",
+    "delete": "floor: durable INSERT",
+}
+
+
+@contextmanager
+def service() -> Iterator[Mapping[str, Any]]:
+    """The whole of it, as `./dev up` runs it, on servers and data of its own."""
+    with tempfile.TemporaryDirectory(prefix="media-http-") as folder:
+        # PostgreSQL runs as another user when we are root.
+        Path(folder).chmod(0o711)
+        up = Up(Path(folder) / "home", "--ephemeral")
+        try:
+            yield up.until_ready()
+        finally:
+            up.end()
+
+
+@asynccontextmanager
+async def floor(database_url: str) -> AsyncIterator[tuple[str, int]]:
+    """The bare routes' URL and process."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.http_floor", str(port)),
+        cwd=ROOT,
+        env=child_environment({}),
+        stdin=subprocess.PIPE,
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(f"{database_url}\n".encode())
+        await process.stdin.drain()
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                assert process.returncode is None, "the floor died"
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                break
+        yield f"http://127.0.0.1:{port}", process.pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def seed(database_url: str, files: int) -> list[str]:
+    """One owner's files in the read model, whose ids are given, and pending uploads to be deleted.
+
+    Completed ones would give the workers a job each, for minutes.
+    """
+    async with await open_pool(database_url, role="media_worker", size=1) as pool:
+        store = PostgresEventStore(pool)
+        for first in range(0, DELETABLE, 5000):
+            numbers = range(first, first + 5000)
+            await store.append([uploaded(OWNER, n, at=utc_now())[0] for n in numbers])
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute(TABLE)
+        parameters = {"owner": OWNER, "files": files, "odd": ODD, "even": search_text(ODD)}
+        await connection.execute(FILL, parameters)
+        caught_up = "SELECT FROM follower_lag() WHERE behind_seconds > 0"
+        while await (await connection.execute(caught_up)).fetchall():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        found = await (await connection.execute(SOME_WITH_IDS_OF_OURS)).fetchall()
+        await connection.execute("VACUUM ANALYZE")
+        return [one for (one,) in found]
+
+
+def report_costs(report: Report, clients: int, costs: Mapping[str, list[Cost]]) -> None:
+    """A table of medians beside the floors, and at 16 clients the goals."""
+    rows: list[list[str | float]] = []
+    for name, rounds in costs.items():
+        under = costs.get(FLOORS.get(name, ""))
+        rows.append(
+            [
+                name,
+                *(statistics.median(getattr(one, field) for one in rounds)
+                  for field in ("a_second", "p50", "p99", "cpu", "postgres")),
+                ratio(rounds, under, "a_second") if under else "",
+                ratio(rounds, under, "cpu") if under else "",
+            ]
+        )  # fmt: skip
+    header = ["", "a second", "p50 ms", "p99 ms", "CPU ms", "Postgres", "of floor", "of CPU"]
+    report.table(f"{clients} clients", header, rows)
+    if clients != 16:
+        return
+    by_name = {str(row[0]): row for row in rows}
+    for name, column, limit, at_most in (
+        ("presign", 6, 0.65, False),
+        ("presign", 7, 1.4, True),
+        ("list 50", 6, 0.7, False),
+        ("delete", 7, 2.0, True),
+    ):
+        value = float(by_name[name][column])
+        report.goal(f"{name}, {header[column]}", value, limit=limit, at_most=at_most)
+    found = by_name["search, every sort"]
+    report.goal("search", float(found[1]), limit=200, unit="a second")
+    report.goal("its p99", float(found[3]), limit=100, unit="ms", at_most=True)
+
+
+def ratio(rounds: list[Cost], under: list[Cost], field: str) -> float:
+    """The middle of the rounds' ratios."""
+    pairs = zip(rounds, under, strict=False)
+    return statistics.median(
+        float(getattr(one, field)) / float(getattr(two, field)) for one, two in pairs
+    )
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, and say whether the goals were reached."""
+    report = Report("HTTP")
+    rounds, seconds, files = (1, 1.0, 20_000) if arguments.quick else (5, 2.0, FILES)
+    with service() as up:
+        known = await seed(str(up["database"]), files)
+        async with (
+            floor(str(up["database"])) as (url, pid),
+            await psycopg.AsyncConnection.connect(str(up["database"]), autocommit=True) as watch,
+        ):
+            bench = Bench(up, url, pid, watch)
+            asking = variants(known)
+            names = list(asking)
+            for clients in CLIENTS:
+                costs: dict[str, list[Cost]] = {name: [] for name in names}
+                for number in range(rounds):
+                    turn = number % len(names)
+                    for name in names[turn:] + names[:turn]:
+                        cost = await bench.measure(asking[name], clients, seconds=seconds)
+                        if cost is not None:
+                            costs[name].append(cost)
+                report_costs(report, clients, costs)
+    one, five, fifteen = os.getloadavg()
+    report.say(
+        f"{files:,} files of one owner. CPU is milliseconds a request of the HTTP process and its"
+        " own PostgreSQL backends, whose part stands beside it; the last two columns are multiples"
+        " of the floor. Projector, reactor and workers run too. The machine's load at the end was"
+        f" {one:.1f}, {five:.1f}, {fifteen:.1f}."
+    )
+    return report.finish("http", write=arguments.report)
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round of a second, fewer files")
+    parser.add_argument("--report", action="store_true", help="write docs/figures/http.md")
+    return asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
