@@ -50,8 +50,10 @@ async def test_hostile_files_are_refused_for_a_reason_and_leave_no_byte(
             await client.put(presigned, body)
             answer = await client.complete(presigned["mediaId"])
         said = refused(answer, 409, "UPLOAD_MISMATCH")["error"]
+        # On a busy machine the read model may be behind for longer than a query waits.
+        await until(lambda: history(client, presigned["mediaId"]))
         events = await history(client, presigned["mediaId"])
-        assert [event["type"] for event in events][1:2] == ["media_file.upload_rejected.v1"], name
+        assert events[1]["type"] == "media_file.upload_rejected.v1", name
         # libmagic sees some of them before they are decoded.
         assert events[1]["data"]["reason"] in reasons | {"content"}, name
         assert events[1]["data"]["detail"] == said
@@ -70,7 +72,9 @@ async def gone(runtime: Runtime, key: str) -> bool:
 
 
 async def history(client: ApiClient, media_id: str) -> list[dict[str, Any]]:
-    return list((await client.get(f"/files/{media_id}/history")).json()["items"])
+    """What happened to the upload, once its end is among it; before, nothing."""
+    items = (await client.get(f"/files/{media_id}/history")).json().get("items", [])
+    return list(items) if len(items) > 1 else []
 
 
 @pytest.mark.parametrize("tail", [HTML, zip_archive()], ids=["HTML", "ZIP"])

@@ -55,7 +55,8 @@ async def test_an_idle_process_ends_at_once_with_0(
 ) -> None:
     async with started(module, settings) as (child, _):
         child.send_signal(number)
-        assert await asyncio.wait_for(child.wait(), 10) == 0
+        # Less than a drain takes that waits for somebody; a busy machine needs some of it.
+        assert await asyncio.wait_for(child.wait(), 20) == 0
 
 
 async def test_a_request_in_flight_is_finished_and_nothing_new_is_taken(

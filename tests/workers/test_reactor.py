@@ -92,6 +92,8 @@ async def test_while_redis_is_away_the_reactor_waits_with_its_checkpoint_unmoved
 ) -> None:
     file = await library.uploaded()
     await library.delete(file)
+    # Else a first batch may end before the events that call for a job.
+    await settled(library.runtime.pool)
     away = msgspec.structs.replace(worker_settings, redis_url="redis://127.0.0.1:1/0")
     async with running(away, reactor.main):
         await asyncio.sleep(1.5)
