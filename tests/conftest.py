@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 import pytest
 import redis
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 
 from adapters.postgres_migrations import migrate
@@ -22,6 +23,10 @@ from tests.kit.servers import Servers, embedded_cluster, exclusively, open_serve
 SERVERS = pytest.StashKey[Servers]()
 TEMPLATE = "media_template"
 counter = itertools.count(1)
+
+# A deadline of 200 ms measures the machine, not the code.
+hypothesis_settings.register_profile("media", deadline=None)
+hypothesis_settings.load_profile("media")
 
 
 class ObjectStoreSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -524,6 +524,19 @@ async def test_a_removed_workspace_keeps_no_ingest(
     assert await log.left_in_incoming(runtime) == []
 
 
+# What is said of it.
+
+
+async def test_the_openapi_document_describes_the_route(runtime: Runtime) -> None:
+    settings = msgspec.structs.replace(runtime.settings, docs=True)
+    documented = msgspec.structs.replace(runtime, settings=settings)
+    async with serving(app.create_app(documented)) as shown:
+        paths = (await shown.get("/openapi.json")).json()["paths"]
+    route = paths["/upload/ingest-url"]["post"]
+    assert {"200", "202", "400", "403", "409", "502"} <= set(route["responses"])
+    assert "Prefer" in {parameter["name"] for parameter in route["parameters"]}
+
+
 # Secrets, and other people.
 
 

@@ -69,6 +69,7 @@ async def test_the_documentation_is_there_only_where_it_is_wanted(
     assert set(document["paths"]) == {
         "/upload/presign",
         "/upload/complete",
+        "/upload/ingest-url",
         "/upload/{media_id}",
         "/upload/report",
         "/files",
