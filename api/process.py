@@ -16,6 +16,7 @@ from litestar.types import ASGIApp
 from adapters.runtime import Runtime
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
+from api.http_protocol import EnvelopeProtocol
 
 DRAIN_SECONDS = 25
 """Longer than a complete may take (10 s), shorter than the 30 s after which deployers kill."""
@@ -75,7 +76,7 @@ async def _serve(
                 create(runtime),
                 host=settings.host,
                 port=port,
-                http="httptools",
+                http=EnvelopeProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
