@@ -20,6 +20,7 @@ from adapters.runtime import Runtime
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
 from adapters.tracing import tracing
+from api.http_protocol import EnvelopeProtocol
 from api.request_log import RequestLog
 
 DRAIN_SECONDS = 28
@@ -112,7 +113,7 @@ async def _serve(settings: Settings, open_runtime: Open, create: Create, port: i
                 app,
                 host=settings.host,
                 port=port,
-                http="httptools",
+                http=EnvelopeProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -176,3 +176,27 @@ async def test_a_taken_port_is_said_and_the_process_ends(settings: Settings) -> 
         port = taken.getsockname()[1]
         async with process("api.app", msgspec.structs.replace(settings, port=port)) as child:
             assert await asyncio.wait_for(child.wait(), 20) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"no HTTP at all\r\n\r\n",
+        b"GET /files?x=" + b"a" * 100_000 + b" HTTP/1.1\r\nhost: media\r\n\r\n",
+        b"POST /upload/presign HTTP/1.1\r\nhost: media\r\ncontent-length: -1\r\n\r\n",
+    ],
+    ids=["garbage", "an endless address", "a negative length"],
+)
+async def test_what_the_server_cannot_read_is_answered_with_the_envelope_too(
+    settings: Settings, request_: bytes
+) -> None:
+    async with started("api.app", settings) as (_, url):
+        address = httpx.URL(url)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(request_)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"\r\nx-content-type-options: nosniff\r\n" in head
+    assert json.loads(body)["code"] == "INVALID_FIELD"
+    assert json.loads(body)["status"] == 400
