@@ -73,7 +73,9 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             },
             "fileName": {
                 "description": "Else the name that the source gives, or that of the path.",
+                "minLength": 1,
                 "maxLength": MAX_NAME_LENGTH,
+                "pattern": "^[^\u0000-\u001f\u007f-\u009f]+$",
             },
             "isPublic": {"description": "Whether everybody may fetch it by its URL."},
             "scope": {"description": "Whose file it becomes, as for a presign."},

@@ -145,6 +145,14 @@ READING_BODY: Sequence[Refusal] = (
 LIMITED: Sequence[Refusal] = (RateLimited,)
 OF_ONE_FILE: Sequence[Refusal] = (errors.MediaNotFound,)
 CHANGING_ONE: Sequence[Refusal] = (*OF_ONE_FILE, errors.OwnershipDenied)
+OF_A_SOURCE: Sequence[Refusal] = (
+    errors.SsrfBlocked,
+    errors.RedirectLoop,
+    errors.FileTooLarge,
+    errors.UnsupportedMime,
+    errors.SourceUnavailable,
+)
+"""How an ingest may end; a complete of it says the same."""
 
 DESCRIBED: Mapping[str, Described] = {
     "media.upload.presign": Described(
@@ -163,6 +171,7 @@ DESCRIBED: Mapping[str, Described] = {
             errors.UploadMismatch,
             errors.UploadExpired,
             errors.ObjectStoreUnavailable,
+            *OF_A_SOURCE,
         ),
     ),
     "media.upload.ingest": Described(
@@ -172,13 +181,9 @@ DESCRIBED: Mapping[str, Described] = {
         answers={200: (FileResource, FILE), 202: (Verifying, VERIFYING)},
         refusals=(
             *OF_ONE_FILE,
-            errors.SsrfBlocked,
-            errors.RedirectLoop,
-            errors.FileTooLarge,
-            errors.UnsupportedMime,
+            *OF_A_SOURCE,
             errors.UploadMismatch,
             errors.UploadExpired,
-            errors.SourceUnavailable,
             errors.ObjectStoreUnavailable,
         ),
     ),

@@ -51,7 +51,14 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
         "media.files.delete": CALLER | FILE | {"position"},
         "media.files.bulk_delete": CALLER | {"count", "position"},
     }
-    assert set(known) == {route.opt["event"] for route in PUBLIC_ROUTES} - QUIET
+    source = {"url": "https://example.com/hero.png", "serviceCode": "blog"}
+    asking = {"prefer": "respond-async"}
+    ingested = await client.send("POST", "/upload/ingest-url", json=source, headers=asking)
+    (line,) = lines.of("media.upload.ingest")
+    assert set(line) == ALWAYS | CALLER | {"mediaId", "position"}
+    assert line["mediaId"] == ingested.json()["mediaId"]
+    of_all = {*known, "media.upload.ingest"}
+    assert of_all == {route.opt["event"] for route in PUBLIC_ROUTES} - QUIET
     for event, fields in known.items():
         (line,) = lines.of(event)
         assert set(line) == ALWAYS | fields, event
