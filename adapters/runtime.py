@@ -1,5 +1,6 @@
 """The wiring: which adapter fills which port. Only api and workers open it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -9,7 +10,7 @@ from adapters.content_inspector import MagicContentInspector
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.r2_object_store import R2ObjectStore
-from adapters.redis_hints import PositionAnnouncer
+from adapters.redis_hints import PositionAnnouncer, PositionHints
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from application.deletion import Deletion
@@ -32,6 +33,10 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     upkeep: Upkeep
     clock: Clock
     identities: Identities
+    hints: PositionHints
+    """Wakes whoever in this process follows the log."""
+    draining: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    """Set when the process was asked to stop: what waits or streams is to end now."""
 
 
 @asynccontextmanager
@@ -45,10 +50,11 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             application_name=f"media-{process}",
         )
         stack.push_async_callback(pool.close)
-        announcer = PositionAnnouncer(
-            settings.redis_url, channel=f"{settings.redis_namespace}:positions"
-        )
+        channel = f"{settings.redis_namespace}:positions"
+        announcer = PositionAnnouncer(settings.redis_url, channel=channel)
         stack.push_async_callback(announcer.close)
+        hints = PositionHints(settings.redis_url, channel=channel)
+        stack.push_async_callback(hints.close)
         objects = await stack.enter_async_context(R2ObjectStore.open(settings))
         identities = RandomIdentities()
         media = Media(PostgresEventStore(pool), announce=announcer.announce)
@@ -72,6 +78,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             ),
             clock=utc_now,
             identities=identities,
+            hints=hints,
         )
 
 

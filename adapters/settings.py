@@ -76,6 +76,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redrive_after_seconds: int = 120
     """Work whose effect is not in the log this long after it was due is sent again."""
 
+    events_retention_seconds: int = 7 * 24 * 3600
+    """How long integration events stay on their Redis streams; the log keeps them for ever."""
+    events_stream_length: int = 100_000
+    """How many of them stay at most, so that Redis cannot fill up: about 1 kB each, twice."""
+
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
     port: int = 8789
@@ -136,6 +141,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "sweep_interval_seconds",
             "job_threads",
             "job_heartbeat_seconds",
+            "events_retention_seconds",
+            "events_stream_length",
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")

@@ -26,8 +26,10 @@ def create_app(runtime: Runtime) -> ASGIApp:
     return assemble(runtime, [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())])
 
 
-def assemble(runtime: Runtime, routes: Sequence[ControllerRouterHandler]) -> ASGIApp:
-    """Routes with all that both apps have around them."""
+def assemble(
+    runtime: Runtime, routes: Sequence[ControllerRouterHandler], **state: object
+) -> ASGIApp:
+    """Routes with all that both apps have around them; `state` is what only one of them has."""
     metrics = Metrics()
     readiness = Readiness(
         runtime.pool,
@@ -48,6 +50,7 @@ def assemble(runtime: Runtime, routes: Sequence[ControllerRouterHandler]) -> ASG
                 "cursors": Cursors(runtime.settings.cursor_keys),
                 "metrics": metrics,
                 "readiness": readiness,
+                **state,
             },
             deep_copy=False,
         ),

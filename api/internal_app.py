@@ -7,9 +7,10 @@ from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
+from adapters.log_pages import LogWatch
 from adapters.readiness import follower_lags, oldest_writer_seconds
 from adapters.runtime import Runtime, open_internal_runtime
-from api import operations
+from api import integration_events, operations
 from api.app import assemble
 from api.bodies import Body
 from api.metrics import Metrics
@@ -171,12 +172,17 @@ def _context(request: MediaRequest) -> SystemContext:
     )
 
 
-ROUTES = [resolve, remove_tenant, failures, retry, metrics, *operations.ROUTES]
+ROUTES = [
+    *(resolve, remove_tenant, failures, retry, metrics),
+    *integration_events.ROUTES,
+    *operations.ROUTES,
+]
 
 
 def create_app(runtime: Runtime) -> ASGIApp:
     """The internal app on an open runtime of the worker role."""
-    return assemble(runtime, ROUTES)
+    watch = LogWatch(runtime.pool, runtime.hints, runtime.draining)
+    return assemble(runtime, ROUTES, log_watch=watch)
 
 
 if __name__ == "__main__":

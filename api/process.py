@@ -90,6 +90,7 @@ async def _serve(
         def stop() -> None:
             log.info("media.process.draining")
             server.should_exit = True
+            runtime.draining.set()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
