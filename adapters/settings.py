@@ -81,6 +81,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     events_stream_length: int = 100_000
     """How many of them stay at most, so that Redis cannot fill up: about 1 kB each, twice."""
 
+    live_streams: int = 5_000
+    """Open `GET /files/events` one process serves at most; a client beyond that tries later."""
+
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
     port: int = 8789

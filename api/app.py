@@ -9,21 +9,23 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
-from api import docs, files, operations, uploads
+from api import docs, files, library_changes, operations, uploads
 from api.cursors import Cursors
 from api.errors import answer_error
+from api.live_library import LiveLibrary
 from api.metrics import Metrics
 from api.process import run
 from api.request_log import RequestLog
 from api.security import check_caller
 from projections.read_models import READ_MODELS
 
-ROUTES = [*uploads.ROUTES, *files.ROUTES, *operations.ROUTES]
+ROUTES = [*uploads.ROUTES, *files.ROUTES, *library_changes.ROUTES, *operations.ROUTES]
 
 
 def create_app(runtime: Runtime) -> ASGIApp:
     """The public app on an open runtime."""
-    return assemble(runtime, [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())])
+    routes = [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())]
+    return assemble(runtime, routes, live_library=LiveLibrary(runtime))
 
 
 def assemble(

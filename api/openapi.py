@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from api.errors import Envelope
 from api.files import CATEGORIES, MAX_LIMIT, SORTS, FileList, History
+from api.library_changes import LibraryEvent
 from api.routes import OPEN
 from api.uploads import Presigned, UploadStatus, Verifying
 from application.deletion import BulkDelete, BulkDeleted, Deleted
@@ -54,6 +55,9 @@ DESCRIBED: Mapping[str, Described] = {
             "sort": {"type": "string", "enum": list(SORTS), "default": "-createdAt"},
             "scope": SCOPE,
         },
+    ),
+    "media.files.events": Described(
+        answers={200: LibraryEvent}, query={"scope": SCOPE, "after": POSITION}
     ),
     "media.files.stats": Described(answers={200: StorageStats}, query={"scope": SCOPE}),
     "media.files.get": Described(answers={200: FileResource}, refusals=(404,)),
@@ -153,4 +157,5 @@ def _sentence(kind: type | None) -> str:
 
 @cache
 def _content(kind: type) -> Schema:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
+    media_type = getattr(kind, "MEDIA_TYPE", "application/json")
+    return {media_type: {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
