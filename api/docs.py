@@ -5,7 +5,7 @@ from pathlib import Path
 from litestar import get
 from litestar.response.base import ASGIResponse
 
-from api import files, uploads
+from api import files, library_changes, uploads
 from api.openapi import document
 from api.routes import OPEN, MediaRequest, json_answer
 
@@ -20,7 +20,7 @@ CONTENT_SECURITY_POLICY = (
 @get("/openapi.json", access=OPEN, event="media.docs.openapi")
 async def openapi(request: MediaRequest) -> ASGIResponse:  # noqa: ARG001 - Litestar's signature
     """The OpenAPI document."""
-    return json_answer(document([*uploads.ROUTES, *files.ROUTES]))
+    return json_answer(document([*uploads.ROUTES, *files.ROUTES, *library_changes.ROUTES]))
 
 
 @get("/docs", access=OPEN, event="media.docs.page")

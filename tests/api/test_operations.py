@@ -75,6 +75,7 @@ async def test_the_documentation_is_there_only_where_it_is_wanted(
         "/upload/complete",
         "/upload/{media_id}",
         "/files",
+        "/files/events",
         "/files/stats",
         "/files/{media_id}",
         "/files/{media_id}/download",
