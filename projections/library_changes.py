@@ -103,6 +103,13 @@ _ONE = owned(
     SELECT owner, stream, position, type FROM events
     WHERE owner = c.owner AND position > %(after)s AND position <= c.position
       AND type = ANY (%(types)s)
+      -- The condition of events_owner_position (migration 0016), word for word: it needs it.
+      AND type NOT IN (
+        'media_file.upload_requested.v1', 'media_file.verification_deferred.v1',
+        'media_file.upload_rejected.v1', 'media_file.upload_expired.v1',
+        'media_file.upload_cancelled.v1', 'media_file.objects_purged.v1',
+        'media_file.purge_failed.v1', 'media_file.purge_retried.v1'
+      )
     ORDER BY position LIMIT %(at_most)s
     """,
 )

@@ -1,7 +1,14 @@
 -- One owner's events in the order of the log, from any position: what a live library resumes from.
 -- On the log itself, not on the audit trail: a rebuild of a read model makes only what its own
 -- migration names, and there is no second follower to wait for.
-CREATE INDEX events_owner_position ON events (owner, position);
+-- Without the types that no library ever shows: an upload is asked for, and its bytes are removed,
+-- without paying for it. A type that is not named here is in the index.
+CREATE INDEX events_owner_position ON events (owner, position) WHERE type NOT IN (
+  'media_file.upload_requested.v1', 'media_file.verification_deferred.v1',
+  'media_file.upload_rejected.v1', 'media_file.upload_expired.v1',
+  'media_file.upload_cancelled.v1', 'media_file.objects_purged.v1',
+  'media_file.purge_failed.v1', 'media_file.purge_retried.v1'
+);
 
 -- Which files of which owners changed, for the one reader a process of the public app has for all
 -- its live libraries. Ids and types only: what the file looks like is read as its owner.
