@@ -111,6 +111,7 @@ class LiveLibrary:
         self._users: Counter[str] = Counter()
         self._opening = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
+        self._waiting = False
         self.reached = 0
         """All changes up to here are in the buffers of those they concern."""
 
@@ -184,21 +185,28 @@ class LiveLibrary:
         )
 
     async def _follow(self) -> None:
-        log = get_logger()
-        waiting = False
-        while self._listeners:
-            try:
-                await self._catch_up()
-                waiting = False
-            except DatabaseUnavailable as error:
-                if not waiting:
-                    log.warning("media.live_library.waits", error=str(error), **error.details)
-                waiting = True
-                await asyncio.sleep(RETRY_SECONDS)
-            if self._runtime.draining.is_set():
-                for listener in [one for some in self._listeners.values() for one in some]:
-                    listener.end()
-            await self._runtime.hints.wait()
+        try:
+            while self._listeners and not self._runtime.draining.is_set():
+                await self._try_to_catch_up()
+                await self._runtime.hints.wait()
+        finally:
+            # Whoever is still there connects anew, and is told what nobody here told it.
+            for listener in [one for some in self._listeners.values() for one in some]:
+                listener.end()
+
+    async def _try_to_catch_up(self) -> None:
+        try:
+            await self._catch_up()
+        except DatabaseUnavailable as error:
+            if not self._waiting:
+                get_logger().warning("media.live_library.waits", error=str(error), **error.details)
+            self._waiting = True
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception:
+            get_logger().exception("media.live_library.crashed")
+            raise
+        else:
+            self._waiting = False
 
     async def _catch_up(self) -> None:
         for _ in range(LOOKS):

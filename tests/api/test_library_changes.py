@@ -16,6 +16,7 @@ from adapters.runtime import Runtime
 from adapters.settings import Settings
 from api import app, library_changes, live_library
 from api.live_library import BUFFER, MAX_PER_USER, Listener, LiveLibrary
+from projections import library_changes as changes
 from tests.api.test_process import started
 from tests.kit.http import ApiClient, followed, new_id, refused
 from tests.kit.log import event_store
@@ -348,6 +349,23 @@ async def test_streams_live_through_a_loss_of_the_database(
             pass
         file = await client.upload()
         assert [event.data for event in await source.got(1)] == [file]
+
+
+async def test_a_mistake_in_the_one_reader_ends_the_streams_and_they_go_on_without_a_gap(
+    url: str, client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mistaken(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    async with streaming(url, client) as source:
+        with monkeypatch.context() as patch:
+            patch.setattr(changes, "changes_of_all", mistaken)
+            file = await client.upload()
+            await source.until(lambda one: one.ended)
+        async with streaming(url, client, last_id=source.last_id) as again:
+            assert [event.data for event in await again.got(1)] == [file]
+            other = await client.upload()
+            assert (await again.got(2))[1].data == other
 
 
 async def test_a_process_that_is_asked_to_stop_ends_its_streams_at_once(
