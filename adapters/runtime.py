@@ -14,7 +14,7 @@ from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.r2_object_store import R2ObjectStore
-from adapters.redis_hints import PositionAnnouncer
+from adapters.redis_hints import PositionAnnouncer, PositionHints
 from adapters.redis_limits import RedisLimits
 from adapters.sandbox_proof import SandboxProof
 from adapters.settings import Settings
@@ -52,6 +52,10 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     limits: RedisLimits
     clock: Clock
     identities: Identities
+    hints: PositionHints
+    """Wakes whoever in this process follows the log."""
+    draining: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    """Set when the process was asked to stop: what waits or streams is to end now."""
 
 
 @asynccontextmanager
@@ -66,12 +70,13 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             transaction_seconds=TRANSACTION_SECONDS,
         )
         stack.push_async_callback(pool.close)
-        announcer = PositionAnnouncer(
-            settings.redis_url, channel=f"{settings.redis_namespace}:positions"
-        )
+        channel = f"{settings.redis_namespace}:positions"
+        announcer = PositionAnnouncer(settings.redis_url, channel=channel)
         stack.push_async_callback(announcer.close)
         limits = RedisLimits(settings.redis_url, namespace=settings.redis_namespace)
         stack.push_async_callback(limits.close)
+        hints = PositionHints(settings.redis_url, channel=channel)
+        stack.push_async_callback(hints.close)
         objects = await stack.enter_async_context(R2ObjectStore.open(settings))
         sandbox = DecodeSandbox(servers=settings.decoders)
         sandbox.start_when_needed()
@@ -121,6 +126,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             limits=limits,
             clock=utc_now,
             identities=identities,
+            hints=hints,
         )
 
 

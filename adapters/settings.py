@@ -121,6 +121,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The name in traces."""
     otel_traces_sampler_arg: float = 1.0
     """The share of traces that is kept, 0 to 1, where the caller has not decided."""
+    events_retention_seconds: int = 7 * 24 * 3600
+    """How long integration events stay on their Redis streams; the log keeps them for ever."""
+    events_stream_length: int = 100_000
+    """How many of them stay at most, so that Redis cannot fill up: about 1 kB each, twice."""
+
+    live_streams: int = 5_000
+    """Open `GET /files/events` one process serves at most; a client beyond that tries later."""
 
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
@@ -202,6 +209,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "decoders",
             "fetch_threads",
             "job_heartbeat_seconds",
+            "events_retention_seconds",
+            "events_stream_length",
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")

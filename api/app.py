@@ -14,6 +14,7 @@ from api import docs
 from api.cors import Cors
 from api.cursors import Cursors
 from api.errors import answer_error
+from api.live_library import LiveLibrary
 from api.metrics import Metrics
 from api.process import run
 from api.public_routes import ROUTES
@@ -26,7 +27,12 @@ from projections.waiting import Checkpoints
 def create_app(runtime: Runtime) -> RequestLog:
     """The public app on an open runtime."""
     routes = [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())]
-    return assemble(runtime, routes, cors=Cors(runtime.settings.allowed_origins))
+    return assemble(
+        runtime,
+        routes,
+        cors=Cors(runtime.settings.allowed_origins),
+        live_library=LiveLibrary(runtime),
+    )
 
 
 def assemble(
@@ -35,8 +41,9 @@ def assemble(
     *,
     cors: Cors | None = None,
     decoders: DecoderCheck | None = None,
+    **state: object,
 ) -> RequestLog:
-    """Routes with all that both apps have around them.
+    """Routes with all that both apps have around them; `state` is what only one of them has.
 
     Without `cors` for no page at all; `decoders` where readiness tells of them.
     """
@@ -62,6 +69,7 @@ def assemble(
                 "cursors": Cursors(runtime.settings.cursor_keys),
                 "metrics": metrics,
                 "readiness": readiness,
+                **state,
             },
             deep_copy=False,
         ),

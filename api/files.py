@@ -62,7 +62,7 @@ class History(msgspec.Struct, frozen=True):
 async def list_files(request: MediaRequest) -> ASGIResponse:
     """The uploaded files, a page at a time."""
     parameters = query_parameters(request.scope["query_string"], LIST_PARAMETERS)
-    owner = _scope(parameters, caller_of(request))
+    owner = scoped_owner(parameters, caller_of(request))
     query = _file_query(parameters)
     cursors: Cursors = request.app.state["cursors"]
     if (cursor := parameters.get("cursor")) is not None:
@@ -84,7 +84,7 @@ async def list_files(request: MediaRequest) -> ASGIResponse:
     return answer(FileList(page.items, next_cursor), position=found.position)
 
 
-def _scope(parameters: dict[str, str], caller: Caller) -> str:
+def scoped_owner(parameters: dict[str, str], caller: Caller) -> str:
     """Whose files are asked for. Raises InvalidField."""
     scope = parameters.get("scope", "tenant")
     if scope not in ("tenant", "user"):
@@ -131,7 +131,7 @@ def _services(text: str) -> tuple[str, ...]:
 @get("/files/stats", access=Permission.FILES_READ, event="media.files.stats")
 async def stats(request: MediaRequest) -> ASGIResponse:
     """Counters of the library, and its newest files."""
-    owner = _scope(query_parameters(request.scope["query_string"], SCOPE), caller_of(request))
+    owner = scoped_owner(query_parameters(request.scope["query_string"], SCOPE), caller_of(request))
     wanted = wanted_position(request)
     runtime = runtime_of(request)
     counted = await read_at(

@@ -6,9 +6,10 @@ import msgspec
 from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 
+from adapters.log_pages import LogWatch
 from adapters.metrics import CONTENT_TYPE, exposition
 from adapters.runtime import Runtime, open_internal_runtime
-from api import operations
+from api import integration_events, operations
 from api.app import assemble
 from api.bodies import Body
 from api.metrics import Metrics
@@ -167,12 +168,17 @@ def _context(request: MediaRequest) -> SystemContext:
     )
 
 
-ROUTES = [resolve, remove_tenant, failures, retry, metrics, *operations.ROUTES]
+ROUTES = [
+    *(resolve, remove_tenant, failures, retry, metrics),
+    *integration_events.ROUTES,
+    *operations.ROUTES,
+]
 
 
 def create_app(runtime: Runtime) -> RequestLog:
     """The internal app on an open runtime of the worker role."""
-    return assemble(runtime, ROUTES, decoders=runtime.decoders)
+    watch = LogWatch(runtime.pool, runtime.hints, runtime.draining)
+    return assemble(runtime, ROUTES, decoders=runtime.decoders, log_watch=watch)
 
 
 if __name__ == "__main__":

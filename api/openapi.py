@@ -261,4 +261,5 @@ def _header(why: str, schema: Schema, *, required: bool = False) -> Schema:
 
 def _content(kind: type, examples: dict[str, Any]) -> Schema:
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    return {"application/json": {"schema": schema, "examples": examples}}
+    media_type = getattr(kind, "MEDIA_TYPE", "application/json")
+    return {media_type: {"schema": schema, "examples": examples}}

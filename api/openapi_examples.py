@@ -86,6 +86,7 @@ STATS: Json = {
     "pendingUploads": 0,
     "recent": [FILE],
 }
+LIBRARY_EVENT: Json = {"id": POSITION, "event": "file.added", "data": FILE}
 DELETED: Json = {"id": MEDIA_ID, "deleted": True}
 BULK_DELETED: Json = {
     "deleted": [MEDIA_ID],

@@ -149,6 +149,11 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "items": {"description": "The page; it may be short, also when more follow."},
             "nextCursor": {"description": "For the next page; null at the end."},
         },
+        "LibraryEvent": {
+            "id": {"description": "Position in the log; comes back as `Last-Event-ID`."},
+            "event": {"description": "What happened; `resync` asks to list anew."},
+            "data": {"description": "The file as it is listed; of a removed one its id."},
+        },
         "StorageStats": {
             "totalFiles": {"description": "Uploaded files.", **COUNT},
             "totalBytes": {"description": "Their bytes.", **COUNT},

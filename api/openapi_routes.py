@@ -13,14 +13,17 @@ from api.errors import (
     UnsupportedMediaType,
 )
 from api.files import CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, SORTS, FileList, History
+from api.library_changes import LibraryEvent
 from api.openapi_examples import (
     BULK_DELETED,
     DELETED,
     FILE,
     HISTORY,
     INGEST,
+    LIBRARY_EVENT,
     MEDIA_ID,
     PAGE,
+    POSITION,
     PRESIGN,
     PRESIGNED,
     REPORT,
@@ -117,6 +120,12 @@ LIST_QUERY: Mapping[str, Schema] = {
     "scope": SCOPE,
 }
 
+AFTER: Schema = {
+    "type": "string",
+    "pattern": "^([0-9]{1,18}|[0-8][0-9]{18})$",
+    "description": "Position up to which the client has seen the library; `Last-Event-ID` wins.",
+    "example": POSITION,
+}
 PREFER: Schema = {
     "type": "string",
     "description": "`respond-async` answers 202 at once; `wait=10` waits so many seconds.",
@@ -193,6 +202,11 @@ DESCRIBED: Mapping[str, Described] = {
     "media.upload.status": Described(answers={200: (UploadStatus, STATUS)}, refusals=OF_ONE_FILE),
     "media.files.list": Described(
         answers={200: (FileList, PAGE)}, query=LIST_QUERY, refusals=(errors.InvalidCursor,)
+    ),
+    "media.files.events": Described(
+        answers={200: (LibraryEvent, LIBRARY_EVENT)},
+        query={"scope": SCOPE, "after": AFTER},
+        headers={"Last-Event-ID": AFTER},
     ),
     "media.files.stats": Described(answers={200: (StorageStats, STATS)}, query={"scope": SCOPE}),
     "media.files.get": Described(answers={200: (FileResource, FILE)}, refusals=OF_ONE_FILE),

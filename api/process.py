@@ -128,6 +128,7 @@ async def _serve(settings: Settings, open_runtime: Open, create: Create, port: i
         def stop() -> None:
             log.info("media.process.draining")
             server.should_exit = True
+            runtime.draining.set()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

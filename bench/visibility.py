@@ -6,19 +6,17 @@ With the projector as a process of its own, woken over Redis, and once with the 
 import argparse
 import asyncio
 import random
-import signal
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 from adapters.event_reader import PostgresEventReader
 from adapters.postgres import Pool, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.redis_hints import PositionAnnouncer
-from adapters.settings import child_environment
 from bench.kit import Report, own_database
+from bench.processes import processes
 from projections.file_list import FileListProjection
 from projections.read_models import READ_MODELS
 from projections.waiting import Checkpoints
@@ -28,34 +26,6 @@ from tests.projections.histories import uploaded
 SAMPLES = 400
 NAMESPACE = "bench-visibility"
 OTHER_WRITERS_A_SECOND = 200
-
-
-@asynccontextmanager
-async def projector(database_url: str, redis_url: str, namespace: str) -> AsyncIterator[None]:
-    """The real process."""
-    environment = {
-        "MEDIA_ENVIRONMENT": "development",
-        "MEDIA_DATABASE_URL": database_url,
-        "MEDIA_REDIS_URL": redis_url,
-        "MEDIA_REDIS_NAMESPACE": namespace,
-        "MEDIA_PUBLIC_BASE_URL": "http://media.test",
-        "MEDIA_S3_ENDPOINT": "http://127.0.0.1:9",
-        "MEDIA_S3_ACCESS_KEY": "bench",
-        "MEDIA_S3_SECRET_KEY": "bench",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "workers.projector",
-        env=child_environment(environment),
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        code = await process.wait()
-        assert code == 0, f"the projector ended with {code}"
 
 
 class Writer:
@@ -112,7 +82,8 @@ async def run(arguments: argparse.Namespace) -> int:
         url = await stack.enter_async_context(own_database())
         api = await stack.enter_async_context(await open_pool(url, role="media_api", size=4))
         worker = await stack.enter_async_context(await open_pool(url, role="media_worker", size=2))
-        await stack.enter_async_context(projector(url, redis_url, NAMESPACE))
+        where = {"database_url": url, "redis_url": redis_url, "namespace": NAMESPACE}
+        await stack.enter_async_context(processes("workers.projector", **where))
         for name, channel, others in (
             ("alone", "positions", 0),
             (f"beside {OTHER_WRITERS_A_SECOND} writes a second", "positions", 1),

@@ -1,4 +1,4 @@
-"""Writes docs/events.md and docs/configuration.md from the code: `./dev docs`.
+"""Writes the pages, schemas and documents that are made from the code: `./dev docs`.
 
 A test fails when they are not what this would write.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.settings import Settings, variable_of
+from docs import contract
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -111,9 +112,10 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
     return f"`{value}`" if value != "" else "none"
 
 
-PAGES = {"events.md": events, "configuration.md": configuration}
+PAGES = {"events.md": events, "configuration.md": configuration, **contract.PAGES}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(page())
         print(f"wrote docs/{name}")  # noqa: T201 - it is a command

@@ -45,6 +45,7 @@ PROCESSES = (
     ),
     Process(name="projector", module="workers.projector", needs=("postgres", "valkey")),
     Process(name="reactor", module="workers.reactor", needs=("postgres", "valkey")),
+    Process(name="publisher", module="workers.publisher", needs=("postgres", "valkey")),
     Process(name="jobs", module="workers.jobs", needs=("postgres", "valkey", "s3")),
     Process(name="scheduler", module="workers.scheduler", needs=("postgres", "valkey")),
 )

@@ -73,6 +73,7 @@ async def test_the_documentation_is_there_only_where_it_is_wanted(
         "/upload/{media_id}",
         "/upload/report",
         "/files",
+        "/files/events",
         "/files/stats",
         "/files/{media_id}",
         "/files/{media_id}/download",

@@ -28,6 +28,8 @@ test_bad_input.py and test_library.py."""
 async def document_with_files(client: ApiClient) -> bytes:
     """The document, with examples that exist: each operation has a file of its own."""
     document = msgspec.json.decode(msgspec.json.encode(documented()))
+    # It never ends: test_library_changes.py.
+    del document["paths"]["/files/events"]
     for methods in document["paths"].values():
         for operation in methods.values():
             kept = [one for one in operation["parameters"] if one["name"] not in LEFT_OUT]

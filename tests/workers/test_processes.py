@@ -11,7 +11,7 @@ from tests.workers.processes import ROOT, environment_of
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("name", ["reactor", "jobs", "scheduler"])
+@pytest.mark.parametrize("name", ["reactor", "publisher", "jobs", "scheduler"])
 async def test_a_process_logs_json_lines_and_ends_well_when_asked_to(
     worker_settings: Settings, name: str, number: signal.Signals
 ) -> None:
