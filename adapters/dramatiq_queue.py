@@ -16,7 +16,6 @@ from redis.retry import Retry
 
 from application.jobs import Job
 
-QUEUE = "media"
 SENT_MARK_SECONDS = 900
 """How long a job counts as sent: longer than the longest chain of retries of a purge."""
 CRASH_MARK_SECONDS = 3600
@@ -67,7 +66,7 @@ class DramatiqQueue:
     def send(self, job: Job, *, delay_seconds: float = 0) -> None:
         """Hand the job over, to be run not before the delay is over. Raises QueueUnavailable."""
         message = dramatiq.Message[None](
-            queue_name=QUEUE,
+            queue_name=job.QUEUE,
             actor_name=job.NAME,
             args=(),
             kwargs={"job": msgspec.to_builtins(job)},

@@ -13,7 +13,7 @@ import msgspec
 from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage
 
-from adapters.dramatiq_queue import QUEUE, DramatiqQueue
+from adapters.dramatiq_queue import DramatiqQueue
 from application.jobs import Job
 
 CRASHES_ALLOWED = 4
@@ -85,7 +85,7 @@ class DramatiqWorker:
             act,
             broker=self._queue.broker,
             actor_name=job_type.NAME,
-            queue_name=QUEUE,
+            queue_name=job_type.QUEUE,
             priority=0,
             options={
                 "max_retries": job_type.MAX_RETRIES,

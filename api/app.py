@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
-from api import docs, files, operations, uploads
+from api import docs, files, operations, uploads, webhooks
 from api.cursors import Cursors
 from api.errors import answer_error
 from api.metrics import Metrics
@@ -18,7 +18,7 @@ from api.request_log import RequestLog
 from api.security import check_caller
 from projections.read_models import READ_MODELS
 
-ROUTES = [*uploads.ROUTES, *files.ROUTES, *operations.ROUTES]
+ROUTES = [*uploads.ROUTES, *files.ROUTES, *webhooks.ROUTES, *operations.ROUTES]
 
 
 def create_app(runtime: Runtime) -> ASGIApp:

@@ -15,6 +15,7 @@ from adapters.settings import PREFIX, Settings
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.tenant import TENANT_EVENTS
+from domain.webhook_events import WEBHOOK_EVENTS
 
 DOCS = Path(__file__).parent
 GENERATED = "<!-- Written by `./dev docs`. Change the code instead. -->\n\n"
@@ -57,7 +58,11 @@ def events() -> str:
         *table(Recorded, leave_out={"event"}),
         "\nThe column `type` holds the stored type, `data` the fields below as JSON.\n",
     ]
-    for title, members in (("A file", MEDIA_FILE_EVENTS), ("A workspace", TENANT_EVENTS)):
+    for title, members in (
+        ("A file", MEDIA_FILE_EVENTS),
+        ("A workspace", TENANT_EVENTS),
+        ("A webhook", WEBHOOK_EVENTS),
+    ):
         lines.append(f"## {title}\n")
         lines += [line for event in members for line in event_section(event)]
     return "\n".join(lines).rstrip() + "\n"

@@ -16,10 +16,12 @@ from adapters.telemetry import Redactor, get_logger, secrets_of
 from application.context import SystemContext
 from application.jobs import (
     JOBS,
+    DeliverWebhook,
     DiscardIncoming,
     Job,
     PurgeObjects,
     RemoveTenantFiles,
+    RetryWebhook,
     SweepUploads,
     VerifyUpload,
 )
@@ -77,12 +79,19 @@ async def sweep_uploads(runtime: Runtime, _job: SweepUploads, context: SystemCon
     return {"expired": await runtime.upkeep.sweep_uploads(ReadModelWorkList(runtime.pool), context)}
 
 
+async def deliver_webhook(runtime: Runtime, job: DeliverWebhook, context: SystemContext) -> Fields:
+    """Send a webhook what is due."""
+    return {"delivered": await runtime.webhook_delivery.deliver(job.webhook_id, context)}
+
+
 BODIES: Mapping[type[Job], Body] = {
     DiscardIncoming: discard_incoming,
     VerifyUpload: verify_upload,
     PurgeObjects: purge_objects,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
+    DeliverWebhook: deliver_webhook,
+    RetryWebhook: deliver_webhook,
 }
 
 
@@ -162,7 +171,7 @@ class JobRunner:
 
 def _subject(job: Job) -> dict[str, object]:
     """Whom the job is about, under the names of spec 8.1."""
-    names = {"media_id": "mediaId", "tenant_id": "tenantId"}
+    names = {"media_id": "mediaId", "tenant_id": "tenantId", "webhook_id": "webhookId"}
     fields = msgspec.structs.asdict(job)
     return {names[name]: value for name, value in fields.items() if name in names}
 
@@ -184,7 +193,7 @@ async def work(
     worker = DramatiqWorker(
         queue,
         JobRunner(runtime, queue),
-        jobs=JOBS,
+        jobs=[job for job in JOBS if job.QUEUE == Job.QUEUE],
         threads=settings.job_threads,
         loop=asyncio.get_running_loop(),
     )

@@ -46,5 +46,6 @@ PROCESSES = (
     Process(name="projector", module="workers.projector", needs=("postgres", "valkey")),
     Process(name="reactor", module="workers.reactor", needs=("postgres", "valkey")),
     Process(name="jobs", module="workers.jobs", needs=("postgres", "valkey", "s3")),
+    Process(name="webhooks", module="workers.webhooks", needs=("postgres", "valkey", "s3")),
     Process(name="scheduler", module="workers.scheduler", needs=("postgres", "valkey")),
 )
