@@ -110,7 +110,7 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
         return "the seven services of the specification"
     value = field.default
     if isinstance(value, tuple):
-        value = ",".join(value)
+        value = ",".join(map(str, value))
     if isinstance(value, bool):
         value = str(value).lower()
     return f"`{value}`" if value != "" else "none"
