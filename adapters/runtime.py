@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import msgspec
 
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
-from adapters.guarded_http import GuardedFetcher
+from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_ingest_sources import PostgresIngestSources
+from adapters.postgres_webhooks import PostgresDeliveries, PostgresWebhookTargets
 from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer, PositionHints
 from adapters.redis_limits import RedisLimits
@@ -20,6 +22,7 @@ from adapters.sandbox_proof import SandboxProof
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
+from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
 from application.deletion import Deletion
 from application.ingest import Ingest
 from application.media import Media
@@ -29,6 +32,12 @@ from application.upkeep import Upkeep
 from application.upload_reports import UploadReports
 from application.uploads import Uploads
 from application.verification import Verification
+from application.webhook_delivery import WebhookDelivery
+from application.webhook_messages import message_of
+from application.webhooks import Webhooks
+
+RECEIVER_LIMITS = FetchLimits(total_seconds=15, silence_seconds=10)
+"""A receiver that takes longer has not taken the message (Standard Webhooks: 15 to 30 s)."""
 
 TRANSACTION_SECONDS = 8
 """With the wait for a connection (5 s) and the grace for the answer (2 s) a request ends within
@@ -50,6 +59,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     deletion: Deletion
     upkeep: Upkeep
     limits: RedisLimits
+    webhooks: Webhooks
+    webhook_delivery: WebhookDelivery
     clock: Clock
     identities: Identities
     hints: PositionHints
@@ -88,6 +99,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         media = Media(traced(PostgresEventStore(pool)), announce=announcer.announce)
         inspector = MagicContentInspector()
         fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
+        webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)
         yield Runtime(
             settings=settings,
             pool=pool,
@@ -124,6 +136,8 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                 Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
             ),
             limits=limits,
+            webhooks=traced(webhooks),
+            webhook_delivery=webhook_delivery,
             clock=utc_now,
             identities=identities,
             hints=hints,
@@ -139,6 +153,31 @@ async def background(work: Coroutine[object, object, None]) -> AsyncIterator[Non
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+def _webhooks(
+    settings: Settings, pool: Pool, media: Media, identities: Identities
+) -> tuple[Webhooks, WebhookDelivery]:
+    receivers = frozenset(settings.permitted_receivers)
+    targets = PostgresWebhookTargets(pool)
+    webhooks = Webhooks(
+        media,
+        targets,
+        identities,
+        origin_of=partial(origin_of, permitted=receivers),
+        new_secret=new_secret,
+    )
+    fetcher = GuardedFetcher(permitted=receivers, limits=RECEIVER_LIMITS)
+    return webhooks, WebhookDelivery(
+        webhooks,
+        PostgresDeliveries(pool),
+        targets=targets,
+        messages=PostgresMessages(pool, message_of),
+        sender=WebhookSender(fetcher, utc_now),
+        identities=identities,
+        clock=utc_now,
+        retry_seconds=settings.webhook_retry_seconds,
+    )
 
 
 def open_api_runtime(settings: Settings) -> AbstractAsyncContextManager[Runtime]:

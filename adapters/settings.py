@@ -145,6 +145,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Sources one worker process fetches at once. More than a workspace may ask for in the minute
     that a fetch takes at most, so that no single one takes all with slow sources. Each needs
     room for its file in the temporary folder."""
+    webhook_retry_seconds: tuple[int, ...] = (
+        *(5, 300, 1800, 7200, 18_000),
+        *(36_000, 50_400, 72_000, 86_400),
+    )
+    """How long to wait after each failed attempt to deliver a message; over three days in all."""
+    webhook_threads: int = 16
+    """Receivers one process sends to at once, and as many again that failed last time."""
+    permitted_receivers: tuple[str, ...] = ()
+    """`host:port` pairs that webhooks may call whatever they lead to; refused in production."""
     job_heartbeat_seconds: int = 20
     """A worker process silent for so long is taken for dead; others take up its jobs."""
     decoders: int = 2
@@ -286,6 +295,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 f"Gateway and cursor keys need {MIN_SECRET_LENGTH} characters in production."
             )
+        if self.permitted_receivers:
+            raise SettingsError(f"{PREFIX}PERMITTED_RECEIVERS is for development only.")
         if not self.public_base_url.startswith("https://"):
             raise SettingsError(f"{PREFIX}PUBLIC_BASE_URL must be https in production.")
 
@@ -314,6 +325,8 @@ def _parse(name: str, text: str, kind: object) -> object:
     try:
         if kind == tuple[str, ...]:
             return tuple(part.strip() for part in text.split(",") if part.strip())
+        if kind == tuple[int, ...]:
+            return msgspec.convert(text.split(","), kind, strict=False)
         if kind in (str, int, float, bool):
             return msgspec.convert(text, kind, strict=False)
         if name == "services":

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from adapters.settings import Settings
 from api.errors import STATUS, Envelope, RateLimited, envelope
 from api.limits import Limit
-from api.openapi_examples import MEDIA_ID, POSITION, REFUSALS
+from api.openapi_examples import MEDIA_ID, POSITION, REFUSALS, WEBHOOK_ID
 from api.openapi_fields import fields
 from api.openapi_routes import (
     ASKING,
@@ -61,6 +61,11 @@ IDEMPOTENCY_KEY: Schema = {
     "description": "The same key and body within 24 h have the same outcome. 1 to 255 characters.",
     "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
     "example": "5f2c8a3e",
+}
+PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
+    "media_id": ("The file's id.", TEXT | {"pattern": "^media_[A-Za-z0-9_-]{16}$"}, MEDIA_ID),
+    "webhook_id": ("The webhook's id.", TEXT | {"pattern": "^wh_[A-Za-z0-9]{16}$"}, WEBHOOK_ID),
+    "position": ("Of the message.", POSITION_TEXT, POSITION),
 }
 COMMANDS = {"POST", "PATCH", "DELETE"}
 
@@ -169,17 +174,10 @@ def _by_status(refusals: Sequence[Refusal]) -> dict[int, list[Refusal]]:
 
 def _parameters(described: Described, method: str, path: str, *, is_open: bool) -> list[Schema]:
     parameters: list[Schema] = []
-    if "{media_id" in path:
-        parameters.append(
-            {
-                "name": "media_id",
-                "in": "path",
-                "required": True,
-                "description": "The file's id.",
-                "schema": {"type": "string", "pattern": "^media_[A-Za-z0-9_-]{16}$"},
-                "example": MEDIA_ID,
-            }
-        )
+    for name, (why, schema, example) in PATH_PARAMETERS.items():
+        if f"{{{name}" in path:
+            one = {"name": name, "in": "path", "required": True, "description": why}
+            parameters.append({**one, "schema": schema, "example": example})
     given = [("query", *one) for one in described.query.items()]
     given += [("header", *one) for one in described.headers.items()]
     for place, name, schema in given:

@@ -18,6 +18,7 @@ from domain.media_type import MEBIBYTE, MEDIA_TYPES
 Json = dict[str, Any]
 
 MEDIA_ID = "media_xK9mQ2pLw3RtYb8c"
+WEBHOOK_ID = "wh_7bC2dE5fG8hJ1kLm"
 OTHER_ID = "media_aB3nR7kWq5TzLc1v"
 KEY = "ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.webp"
 URL = f"https://media.example/{KEY}"
@@ -105,6 +106,44 @@ HISTORY: Json = {
         }
     ]
 }
+REGISTER_WEBHOOK: Json = {
+    "url": "https://search.example.com/hooks/media",
+    "eventTypes": ["media.uploaded", "media.deleted"],
+    "description": "Search index",
+}
+WEBHOOK: Json = {
+    "id": WEBHOOK_ID,
+    **REGISTER_WEBHOOK,
+    "status": "active",
+    "pauseReason": None,
+    "createdBy": "user_789",
+    "createdAt": "2026-04-29T10:00:00.000Z",
+    "updatedAt": "2026-04-29T10:00:00.000Z",
+}
+WEBHOOK_WITH_SECRET: Json = WEBHOOK | {
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
+}
+QUEUED: Json = {"id": WEBHOOK_ID, "queued": True}
+DELIVERIES: Json = {
+    "items": [
+        {
+            "position": POSITION,
+            "type": "media.uploaded",
+            "subject": MEDIA_ID,
+            "status": "waiting",
+            "dueAt": "2026-04-29T10:00:08.120Z",
+            "attempts": [
+                {
+                    "at": "2026-04-29T10:00:03.120Z",
+                    "durationMs": 41,
+                    "responseStatus": 500,
+                    "error": "The source answers 500.",
+                }
+            ],
+        }
+    ],
+    "nextCursor": None,
+}
 
 REFUSALS: Mapping[type[MediaError], MediaError] = {
     type(refusal): refusal
@@ -122,6 +161,8 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         errors.OwnershipDenied(OTHER_ID),
         errors.TenantRemoved("This workspace was removed."),
         errors.MediaNotFound(OTHER_ID),
+        errors.WebhookNotFound(WEBHOOK_ID),
+        errors.TooManyWebhooks(20),
         errors.Contention("The file is being changed by others; try again."),
         errors.IdempotencyConflict("This Idempotency-Key was used with another body."),
         errors.UploadIncomplete("The file has not been uploaded yet."),

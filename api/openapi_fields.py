@@ -11,10 +11,12 @@ from api.openapi_examples import KEY, MEDIA_ID, OTHER_ID, URL
 from application.uploads import MAX_NAME_LENGTH
 from domain.media_file import Status
 from domain.media_type import MEDIA_TYPES
+from domain.webhook import MAX_DESCRIPTION_LENGTH, SUBSCRIBABLE
 
 Schema = dict[str, Any]
 
 ID: Schema = {"pattern": "^media_[A-Za-z0-9_-]{16}$", "examples": [MEDIA_ID]}
+WEBHOOK_ID: Schema = {"pattern": "^wh_[A-Za-z0-9]{16}$"}
 TIME: Schema = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 COUNT: Schema = {"minimum": 0}
 SERVICE: Schema = {"description": "The service that asked for it.", "examples": ["blog"]}
@@ -86,6 +88,7 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "status": {"description": "Of the bucket's answer; 0 when there was none."},
             "attempt": {"description": "1 for the first."},
         },
+        **_webhooks(),
         "CompleteUpload": {"mediaId": {"description": "As presign gave it.", **ID}},
         "BulkDelete": {
             "ids": {
@@ -209,5 +212,75 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "code": {"description": "The same for programs; it stays."},
             "status": {"description": "The HTTP status once more.", "minimum": 400},
             "details": {"description": "What belongs to it, as `field` or `limit`."},
+        },
+    }
+
+
+def _webhooks() -> Mapping[str, Mapping[str, Schema]]:
+    url = {"description": "https, leading to a public address.", "maxLength": 2048}
+    types = {"description": "What to tell of.", "minItems": 1}
+    description = {"description": "For people.", "maxLength": MAX_DESCRIPTION_LENGTH}
+    shown = {
+        "id": {"description": "For ever the same.", **WEBHOOK_ID},
+        "url": {"description": "Where messages go, in full."},
+        "eventTypes": {"description": "What it is told of."},
+        "description": {"description": "For people."},
+        "status": {"description": "Whether messages are sent.", "enum": ["active", "paused"]},
+        "pauseReason": {"description": "`user`, `failing` or `gone`; null while active."},
+        "createdBy": {"description": "The user's id."},
+        "createdAt": {"description": "When it was registered.", **TIME},
+        "updatedAt": {"description": "When anything above changed last.", **TIME},
+    }
+    return {
+        "RegisterWebhook": {
+            "url": url,
+            "eventTypes": types
+            | {"items": {"type": "string", "enum": list(SUBSCRIBABLE)}, "maxItems": 100},
+            "description": description,
+        },
+        "ChangeWebhook": {
+            "url": {"description": "Another address; null keeps it."},
+            "eventTypes": {"description": "Other types; null keeps them."},
+            "description": {"description": "Another one; null keeps it."},
+            "status": {"description": "`paused` stops sending, `active` goes on; null keeps it."},
+        },
+        "ReplayWebhook": {
+            "position": {
+                "description": "Everything after it is sent again; `0` for all.",
+                "pattern": "^([0-9]{1,18}|[0-8][0-9]{18})$",
+            },
+        },
+        "WebhookResource": shown,
+        "WebhookWithSecret": shown
+        | {"secret": {"description": "Signs the messages (Standard Webhooks). Shown once."}},
+        "WebhookList": {"items": {"description": "Oldest first."}},
+        "Queued": {
+            "id": {"description": "The webhook.", **WEBHOOK_ID},
+            "queued": {"description": "The deliveries show it soon.", "const": True},
+        },
+        "Removed": {
+            "id": {"description": "The webhook that was.", **WEBHOOK_ID},
+            "removed": {"description": "It is gone.", "const": True},
+        },
+        "DeliveryList": {
+            "items": {"description": "Newest first."},
+            "nextCursor": {"description": "For the next page; null at the end."},
+        },
+        "Delivery": {
+            "position": {"description": "Of the event in the log.", "pattern": "^[0-9]{1,19}$"},
+            "type": {"description": "An event type, or `media.ping`."},
+            "subject": {"description": "The file; of a ping the webhook."},
+            "status": {
+                "description": "Where it stands.",
+                "enum": ["waiting", "delivered", "failed"],
+            },
+            "dueAt": {"description": "When it is tried next, while it waits.", **TIME},
+            "attempts": {"description": "Newest first."},
+        },
+        "DeliveryAttempt": {
+            "at": {"description": "When it began.", **TIME},
+            "durationMs": {"description": "How long it took.", **COUNT},
+            "responseStatus": {"description": "Of the receiver's answer; null without one."},
+            "error": {"description": "Why it does not count; null if it does."},
         },
     }

@@ -17,6 +17,7 @@ from api.library_changes import LibraryEvent
 from api.openapi_examples import (
     BULK_DELETED,
     DELETED,
+    DELIVERIES,
     FILE,
     HISTORY,
     INGEST,
@@ -26,22 +27,30 @@ from api.openapi_examples import (
     POSITION,
     PRESIGN,
     PRESIGNED,
+    QUEUED,
+    REGISTER_WEBHOOK,
     REPORT,
     STATS,
     STATUS,
     VERIFYING,
+    WEBHOOK,
+    WEBHOOK_ID,
+    WEBHOOK_WITH_SECRET,
 )
 from api.operations import Health, Readiness
 from api.uploads import Presigned, UploadStatus, Verifying
+from api.webhooks import DeliveryList, Queued, Removed, WebhookList, WebhookWithSecret
 from application.deletion import BulkDelete, BulkDeleted, Deleted
 from application.ingest import IngestUrl
 from application.upload_reports import ReportUpload
 from application.uploads import CompleteUpload, RequestUpload
+from application.webhooks import ChangeWebhook, RegisterWebhook, ReplayWebhook
 from domain import errors
 from domain.errors import MediaError
 from domain.media_type import MEDIA_TYPES
 from projections.file_resource import FileResource
 from projections.storage_stats import StorageStats
+from projections.webhooks import WebhookResource
 
 Schema = dict[str, Any]
 Refusal = type[MediaError]
@@ -163,6 +172,29 @@ OF_A_SOURCE: Sequence[Refusal] = (
 )
 """How an ingest may end; a complete of it says the same."""
 
+OF_ONE_WEBHOOK: Sequence[Refusal] = (errors.WebhookNotFound,)
+DELIVERIES_QUERY: Mapping[str, Schema] = {
+    "limit": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_LIMIT,
+        "default": 50,
+        "description": "Messages a page.",
+        "example": 50,
+    },
+    "cursor": {
+        "type": "string",
+        "pattern": "^([0-9]{1,18}|[0-8][0-9]{18})$",
+        "description": "`nextCursor` of the page before.",
+    },
+    "status": {
+        "type": "string",
+        "enum": ["waiting", "delivered", "failed"],
+        "description": "Only those.",
+        "example": "failed",
+    },
+}
+
 DESCRIBED: Mapping[str, Described] = {
     "media.upload.presign": Described(
         body=RequestUpload,
@@ -216,6 +248,39 @@ DESCRIBED: Mapping[str, Described] = {
         body=BulkDelete, asked={"ids": [MEDIA_ID]}, answers={200: (BulkDeleted, BULK_DELETED)}
     ),
     "media.files.history": Described(answers={200: (History, HISTORY)}, refusals=OF_ONE_FILE),
+    "media.webhooks.add": Described(
+        body=RegisterWebhook,
+        asked=REGISTER_WEBHOOK,
+        answers={201: (WebhookWithSecret, WEBHOOK_WITH_SECRET)},
+        refusals=(errors.SsrfBlocked, errors.TooManyWebhooks),
+    ),
+    "media.webhooks.list": Described(answers={200: (WebhookList, {"items": [WEBHOOK]})}),
+    "media.webhooks.get": Described(
+        answers={200: (WebhookResource, WEBHOOK)}, refusals=OF_ONE_WEBHOOK
+    ),
+    "media.webhooks.edit": Described(
+        body=ChangeWebhook,
+        asked={"status": "paused"},
+        answers={200: (WebhookResource, WEBHOOK)},
+        refusals=(*OF_ONE_WEBHOOK, errors.SsrfBlocked),
+    ),
+    "media.webhooks.rotate_secret": Described(
+        answers={200: (WebhookWithSecret, WEBHOOK_WITH_SECRET)}, refusals=OF_ONE_WEBHOOK
+    ),
+    "media.webhooks.ping": Described(answers={202: (Queued, QUEUED)}, refusals=OF_ONE_WEBHOOK),
+    "media.webhooks.remove": Described(
+        answers={200: (Removed, {"id": WEBHOOK_ID, "removed": True})}, refusals=OF_ONE_WEBHOOK
+    ),
+    "media.webhooks.replay": Described(
+        body=ReplayWebhook,
+        asked={"position": "0"},
+        answers={202: (Queued, QUEUED)},
+        refusals=OF_ONE_WEBHOOK,
+    ),
+    "media.webhooks.deliveries": Described(
+        answers={200: (DeliveryList, DELIVERIES)}, query=DELIVERIES_QUERY, refusals=OF_ONE_WEBHOOK
+    ),
+    "media.webhooks.redeliver": Described(answers={202: (Queued, QUEUED)}, refusals=OF_ONE_WEBHOOK),
     "media.health": Described(
         answers={200: (Health, {"status": "ok", "service": "media", "version": "1.0.0"})}
     ),

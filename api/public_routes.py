@@ -1,6 +1,6 @@
 """Every route of the public app, for the app itself and for what describes it."""
 
-from api import files, ingest, library_changes, operations, upload_reports, uploads
+from api import files, ingest, library_changes, operations, upload_reports, uploads, webhooks
 
 ROUTES = [
     *uploads.ROUTES,
@@ -8,5 +8,6 @@ ROUTES = [
     *ingest.ROUTES,
     *files.ROUTES,
     *library_changes.ROUTES,
+    *webhooks.ROUTES,
     *operations.ROUTES,
 ]

@@ -62,6 +62,22 @@ class PurgeObjects(Job, frozen=True, kw_only=True):
     """When the last possible writer is gone: a second, final pass."""
 
 
+class DeliverWebhook(Job, frozen=True, kw_only=True):
+    """Send a webhook the messages that are due."""
+
+    NAME: ClassVar[str] = "deliver_webhook"
+    QUEUE: ClassVar[str] = "webhooks"
+    MAX_RETRIES: ClassVar[int] = 0
+    webhook_id: str
+
+
+class RetryWebhook(DeliverWebhook, frozen=True, kw_only=True):
+    """The same for a receiver that failed last time: it must not keep the others waiting."""
+
+    NAME: ClassVar[str] = "retry_webhook"
+    QUEUE: ClassVar[str] = "webhooks_failing"
+
+
 class RemoveTenantFiles(Job, frozen=True, kw_only=True):
     """Delete every file of a removed workspace."""
 
@@ -84,6 +100,8 @@ JOBS: tuple[type[Job], ...] = (
     DiscardIncoming,
     VerifyUpload,
     PurgeObjects,
+    DeliverWebhook,
+    RetryWebhook,
     RemoveTenantFiles,
     SweepUploads,
 )

@@ -16,6 +16,7 @@ from docs import contract
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.tenant import TENANT_EVENTS
+from domain.webhook_events import WEBHOOK_EVENTS
 
 DOCS = Path(__file__).parent
 GENERATED = "<!-- Written by `./dev docs`. Change the code instead. -->\n\n"
@@ -58,7 +59,11 @@ def events() -> str:
         *table(Recorded, leave_out={"event"}),
         "\nThe column `type` holds the stored type, `data` the fields below as JSON.\n",
     ]
-    for title, members in (("A file", MEDIA_FILE_EVENTS), ("A workspace", TENANT_EVENTS)):
+    for title, members in (
+        ("A file", MEDIA_FILE_EVENTS),
+        ("A workspace", TENANT_EVENTS),
+        ("A webhook", WEBHOOK_EVENTS),
+    ):
         lines.append(f"## {title}\n")
         lines += [line for event in members for line in event_section(event)]
     return "\n".join(lines).rstrip() + "\n"
@@ -106,7 +111,7 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
         return "the seven services of the specification"
     value = field.default
     if isinstance(value, tuple):
-        value = ",".join(value)
+        value = ",".join(map(str, value))
     if isinstance(value, bool):
         value = str(value).lower()
     return f"`{value}`" if value != "" else "none"

@@ -19,6 +19,7 @@ class Permission(StrEnum):
 
     FILES_READ = "media:files.read"
     FILES_WRITE = "media:files.write"
+    WEBHOOKS_WRITE = "media:webhooks.write"
 
 
 class Access(StrEnum):

@@ -41,6 +41,24 @@ class MediaNotFound(MediaError):
         super().__init__("No such file.", mediaId=media_id)
 
 
+class WebhookNotFound(MediaError):
+    """No such webhook in the caller's workspace."""
+
+    code = "WEBHOOK_NOT_FOUND"
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__("No such webhook.", webhookId=webhook_id)
+
+
+class TooManyWebhooks(MediaError):
+    """The workspace has as many webhooks as one may have."""
+
+    code = "TOO_MANY_WEBHOOKS"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A workspace has at most {limit} webhooks.", limit=limit)
+
+
 class OwnershipDenied(MediaError):
     """The caller is neither the uploader nor in the file's workspace (spec 6.3)."""
 

@@ -8,6 +8,7 @@ from projections.pending_uploads import PendingUploadsProjection
 from projections.projection import Projection
 from projections.storage_stats import StorageStatsProjection
 from projections.unfinished_work import UnfinishedWorkProjection
+from projections.webhooks import WebhooksProjection
 
 READ_MODELS: Mapping[str, Projection] = {
     projection.name: projection
@@ -17,5 +18,6 @@ READ_MODELS: Mapping[str, Projection] = {
         PendingUploadsProjection(),
         AuditTrailProjection(),
         UnfinishedWorkProjection(),
+        WebhooksProjection(),
     )
 }

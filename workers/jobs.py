@@ -18,11 +18,13 @@ from adapters.tracing import job_span
 from application.context import SystemContext
 from application.jobs import (
     JOBS,
+    DeliverWebhook,
     DiscardIncoming,
     FetchSource,
     Job,
     PurgeObjects,
     RemoveTenantFiles,
+    RetryWebhook,
     SweepUploads,
     VerifyUpload,
 )
@@ -93,6 +95,11 @@ async def sweep_uploads(runtime: Runtime, _job: SweepUploads, context: SystemCon
     return {"expired": expired, "forgotten": await runtime.ingest.forget_old_sources(context)}
 
 
+async def deliver_webhook(runtime: Runtime, job: DeliverWebhook, context: SystemContext) -> Fields:
+    """Send a webhook what is due."""
+    return {"delivered": await runtime.webhook_delivery.deliver(job.webhook_id, context)}
+
+
 BODIES: Mapping[type[Job], Body] = {
     FetchSource: fetch_source,
     DiscardIncoming: discard_incoming,
@@ -100,6 +107,8 @@ BODIES: Mapping[type[Job], Body] = {
     PurgeObjects: purge_objects,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
+    DeliverWebhook: deliver_webhook,
+    RetryWebhook: deliver_webhook,
 }
 
 
@@ -194,7 +203,7 @@ def _subject(job: Job, attempt: Attempt) -> dict[str, object]:
     fields: dict[str, object] = {"requestId": attempt.correlation_id}
     if attempt.cause is not None:
         fields |= _whose(attempt.cause.owner) | {"position": str(attempt.cause.position)}
-    names = {"media_id": "mediaId", "tenant_id": "tenantId"}
+    names = {"media_id": "mediaId", "tenant_id": "tenantId", "webhook_id": "webhookId"}
     known = msgspec.structs.asdict(job)
     fields |= {names[name]: value for name, value in known.items() if name in names}
     return fields | {"jobId": attempt.message_id, "attempt": attempt.number}
@@ -231,14 +240,12 @@ async def work(
         namespace=settings.redis_namespace,
         heartbeat_seconds=settings.job_heartbeat_seconds,
     )
+    threads = {Job.QUEUE: settings.job_threads, FetchSource.QUEUE: settings.fetch_threads}
     worker = DramatiqWorker(
         queue,
         JobRunner(runtime, queue),
-        jobs=JOBS,
-        threads={
-            Job.QUEUE: settings.job_threads,
-            FetchSource.QUEUE: settings.fetch_threads,
-        },
+        jobs=[job for job in JOBS if job.QUEUE in threads],
+        threads=threads,
         loop=asyncio.get_running_loop(),
     )
     worker.start()

@@ -47,5 +47,6 @@ PROCESSES = (
     Process(name="reactor", module="workers.reactor", needs=("postgres", "valkey")),
     Process(name="publisher", module="workers.publisher", needs=("postgres", "valkey")),
     Process(name="jobs", module="workers.jobs", needs=("postgres", "valkey", "s3")),
+    Process(name="webhooks", module="workers.webhooks", needs=("postgres", "valkey", "s3")),
     Process(name="scheduler", module="workers.scheduler", needs=("postgres", "valkey")),
 )

@@ -13,14 +13,15 @@ import msgspec
 import pytest
 
 from adapters.settings import Settings
-from api import files, ingest, internal_app, upload_reports, uploads
+from api import files, ingest, internal_app, upload_reports, uploads, webhooks
 from api.bodies import Body
 from api.openapi_routes import DESCRIBED
 from api.public_routes import ROUTES as PUBLIC_ROUTES
-from tests.kit.http import ApiClient, asked, refused
+from tests.kit.http import WRITER, ApiClient, asked, refused
 from tests.kit.log import event_count
 
 MEDIA_ID = "media_xK9mQ2pLw3RtYb8c"
+WEBHOOK_ID = "wh_7bC2dE5fG8hJ1kLm"
 JSON_TYPE = {"content-type": "application/json"}
 DEEP = 30_000
 LONG = 5_000
@@ -46,6 +47,22 @@ VALID: Mapping[str, tuple[str, str, dict[str, Any]]] = {
         {"mediaId": MEDIA_ID, "stage": "put", "status": 0, "attempt": 1},
     ),
     "media.files.bulk_delete": ("POST", "/files/bulk-delete", {"ids": [MEDIA_ID]}),
+    "media.webhooks.add": (
+        "POST",
+        "/webhooks",
+        {"url": "https://127.0.0.1/", "eventTypes": ["media.uploaded"], "description": "a"},
+    ),
+    "media.webhooks.edit": (
+        "PATCH",
+        f"/webhooks/{WEBHOOK_ID}",
+        {
+            "url": "https://127.0.0.1/",
+            "eventTypes": ["media.uploaded"],
+            "description": "a",
+            "status": "paused",
+        },
+    ),
+    "media.webhooks.replay": ("POST", f"/webhooks/{WEBHOOK_ID}/replay", {"position": "0"}),
     "media.internal.resolve": (
         "POST",
         "/internal/resolve",
@@ -99,7 +116,7 @@ NO_JSON = {
 MALFORMED, INVALID = "MALFORMED_JSON", "INVALID_FIELD"
 
 
-def expected(field: str, name: str) -> set[str]:
+def expected(event: str, field: str, name: str) -> set[str]:
     """The codes that are right; the first mistake in the text may be either of two."""
     if name in NO_JSON:
         return {MALFORMED, INVALID}
@@ -108,7 +125,7 @@ def expected(field: str, name: str) -> set[str]:
         "contentType": {INVALID, "UNSUPPORTED_MIME"},
         "fileSize": {INVALID, "FILE_TOO_LARGE"},
         "url": {INVALID, "SSRF_BLOCKED"},
-    }.get(field, {INVALID})
+    }.get(field, {INVALID}) | ({"WEBHOOK_NOT_FOUND"} if "webhooks" in event else set())
 
 
 ALLOWED = {
@@ -117,6 +134,8 @@ ALLOWED = {
     ("isPublic", "true"),
     ("scope", "null"),
     ("sha256", "null"),
+    ("description", "text"),
+    ("description", "empty text"),
     ("status", "number"),
     ("status", "zero"),
     ("attempt", "number"),
@@ -129,6 +148,8 @@ ALLOWED = {
 def allowed(event: str, field: str, name: str) -> bool:
     if (field, name) == ("fileName", "null"):
         return event == "media.upload.ingest"
+    if event == "media.webhooks.edit" and name == "null":
+        return True
     return (field, name) in ALLOWED
 
 
@@ -143,7 +164,12 @@ def wrong_fields() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 async def clients(http: httpx.AsyncClient, internal: httpx.AsyncClient) -> dict[str, ApiClient]:
     return {
-        event: ApiClient(internal if event == INTERNAL else http, tenant="ls_bad", user="user_bad")
+        event: ApiClient(
+            internal if event == INTERNAL else http,
+            tenant="ls_bad",
+            user="user_bad",
+            permissions=f"{WRITER} media:webhooks.write",
+        )
         for event in VALID
     }
 
@@ -181,7 +207,7 @@ def test_every_route_with_a_body_is_in_the_table() -> None:
     assert public | {INTERNAL} == set(VALID)
     known = [
         body.kind
-        for module in (uploads, upload_reports, ingest, files, internal_app)
+        for module in (uploads, upload_reports, ingest, files, webhooks, internal_app)
         for body in vars(module).values()
         if isinstance(body, Body)
     ]
@@ -194,14 +220,16 @@ async def test_a_wrong_field_is_refused(
     clients: dict[str, ApiClient], event: str, field: str, name: str
 ) -> None:
     answer = await send(clients, event, raw_body(VALID[event][2], field, RAW[name]))
-    body = refused_with(answer, expected(field, name))
+    body = refused_with(answer, expected(event, field, name))
     if body["code"] == INVALID and name not in NO_JSON:
         assert body["details"]["field"] == field
 
 
-@pytest.mark.parametrize("event", list(VALID))
+@pytest.mark.parametrize("event", [event for event in VALID if event != "media.webhooks.edit"])
 async def test_a_missing_field_is_named(clients: dict[str, ApiClient], event: str) -> None:
-    optional = {"isPublic", "scope", "tenantId"} | ({"fileName"} if "ingest" in event else set())
+    optional = {"isPublic", "scope", "tenantId", "description"}
+    if event == "media.upload.ingest":
+        optional |= {"fileName"}
     for field in set(VALID[event][2]) - optional:
         rest = {name: value for name, value in VALID[event][2].items() if name != field}
         body = refused_with(

@@ -79,6 +79,13 @@ async def test_the_documentation_is_there_only_where_it_is_wanted(
         "/files/{media_id}/download",
         "/files/{media_id}/history",
         "/files/bulk-delete",
+        "/webhooks",
+        "/webhooks/{webhook_id}",
+        "/webhooks/{webhook_id}/deliveries",
+        "/webhooks/{webhook_id}/deliveries/{position}/redeliver",
+        "/webhooks/{webhook_id}/ping",
+        "/webhooks/{webhook_id}/replay",
+        "/webhooks/{webhook_id}/rotate-secret",
         "/health",
         "/ready",
     }

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from adapters.settings import Settings
-from api import internal_app
+from api import internal_app, webhooks
 from api.public_routes import ROUTES as PUBLIC_ROUTES
 from api.request_log import QUIET
 from tests.kit.http import ApiClient, asked
@@ -22,6 +22,33 @@ FILE = {"mediaId", "mimeType", "fileSize"}
 def lines(settings: Settings) -> Iterator[Lines]:
     with logged(settings) as found:
         yield found
+
+
+WEBHOOKS = {route.opt["event"] for route in webhooks.ROUTES}
+"""test_the_routes_of_webhooks_leave_one_line_each."""
+
+
+async def test_the_routes_of_webhooks_leave_one_line_each(client: ApiClient, lines: Lines) -> None:
+    keeper = client.but(permissions="media:webhooks.write")
+    body = {"url": "https://hooks.example.com/", "eventTypes": ["media.uploaded"]}
+    webhook = (await keeper.send("POST", "/webhooks", json=body)).json()
+    path = f"/webhooks/{webhook['id']}"
+    for route in ("/webhooks", path, f"{path}/deliveries"):
+        assert (await keeper.get(route)).status_code == 200
+    for route, asked_for in (
+        ("rotate-secret", None),
+        ("ping", None),
+        ("replay", {"position": "0"}),
+        ("deliveries/1/redeliver", None),
+    ):
+        sent = await keeper.send("POST", f"{path}/{route}", json=asked_for)
+        assert sent.status_code in (200, 202), sent.text
+    await keeper.send("PATCH", path, json={"status": "paused"})
+    await keeper.send("DELETE", path)
+    for event in WEBHOOKS:
+        (line,) = lines.of(event)
+        of_one = set() if event == "media.webhooks.list" else {"webhookId"}
+        assert set(line) == ALWAYS | CALLER | {"position"} | of_one, event
 
 
 async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_known(
@@ -58,7 +85,7 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
     assert set(line) == ALWAYS | CALLER | {"mediaId", "position"}
     assert line["mediaId"] == ingested.json()["mediaId"]
     # A stream's line is written at its end: test_library_changes.py.
-    of_all = {*known, "media.upload.ingest", "media.files.events"}
+    of_all = {*known, "media.upload.ingest", "media.files.events", *WEBHOOKS}
     assert of_all == {route.opt["event"] for route in PUBLIC_ROUTES} - QUIET
     for event, fields in known.items():
         (line,) = lines.of(event)

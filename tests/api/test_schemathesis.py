@@ -40,6 +40,9 @@ async def document_with_files(client: ApiClient) -> bytes:
     # Which URL may be called is more than a schema can say: test_ingest.py and test_url_gate.py.
     url = document["components"]["schemas"]["IngestUrl"]["properties"]["url"]
     url["enum"] = ["https://images.example.com/hero.webp", "http://images.example.com/?name=a"]
+    for name in ("RegisterWebhook", "ChangeWebhook"):
+        of_webhook = document["components"]["schemas"][name]["properties"]["url"]
+        of_webhook["enum"] = ["https://hooks.example.com/media"]
     complete = document["paths"]["/upload/complete"]["patch"]["requestBody"]["content"]
     presigned = await client.presign()
     await client.put(presigned)

@@ -74,7 +74,7 @@ def test_a_removed_workspace_calls_for_the_removal_of_its_files() -> None:
     assert list(react(recorded)) == [RemoveTenantFiles(tenant_id="ls_abc123")]
 
 
-def test_what_to_do_is_decided_for_every_event() -> None:
+def test_what_to_do_is_decided_for_every_event_of_a_file_or_workspace() -> None:
     decided = {type(event) for event, _ in CASES} | {TenantRemoved}
     assert decided == set(MEDIA_FILE_EVENTS + TENANT_EVENTS)
 

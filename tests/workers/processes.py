@@ -97,7 +97,7 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
     for name, value in msgspec.structs.asdict(settings).items():
         match value:
             case tuple():
-                text = ",".join(value)
+                text = ",".join(map(str, value))
             case str() | bool() | int():
                 text = str(value)
             case _:

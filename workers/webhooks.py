@@ -1,0 +1,138 @@
+"""`python -m workers.webhooks`: tells webhooks of what happened.
+
+Three things in one process, each of which may run in several: the fan-out follows the log and
+writes what is to be sent; the dispatcher asks for jobs for webhooks with messages that are due; the
+jobs send them. Receivers that failed last time have threads of their own.
+"""
+
+import asyncio
+import sys
+
+from adapters.dramatiq_queue import DramatiqQueue, QueueUnavailable
+from adapters.dramatiq_worker import DramatiqWorker
+from adapters.event_reader import PostgresEventReader
+from adapters.postgres import Pool
+from adapters.postgres_webhooks import PostgresDeliveries
+from adapters.redis_hints import PositionHints
+from adapters.runtime import Runtime, open_jobs_runtime
+from adapters.settings import Settings
+from adapters.telemetry import get_logger
+from application.jobs import DeliverWebhook, Job, RetryWebhook
+from domain.errors import DatabaseUnavailable
+from projections.projection import Follower
+from projections.webhook_fan_out import WebhookFanOut
+from workers.jobs import DRAIN_SECONDS, JobRunner
+from workers.process import pause, run
+from workers.projector import Wake, follow, ring
+
+LANES: tuple[type[DeliverWebhook], ...] = (DeliverWebhook, RetryWebhook)
+DISPATCH_SECONDS = 0.1
+"""How often the dispatcher looks for what is due."""
+ASKED_SECONDS = 5.0
+"""How long a job that was asked for may take to begin before it is asked for again."""
+HOUSEKEEPING_SECONDS = 600.0
+RETRY_SECONDS = 1.0
+"""When to try again while Postgres or Redis is away."""
+
+
+class Dispatcher:
+    """Asks for a job for each webhook with messages that are due and nobody at work."""
+
+    def __init__(self, deliveries: PostgresDeliveries, queue: DramatiqQueue) -> None:
+        self._deliveries = deliveries
+        self._queue = queue
+        self._asked: dict[str, float] = {}
+
+    async def dispatch(self) -> int:
+        """One pass; how many jobs were asked for. Raises DatabaseUnavailable, QueueUnavailable."""
+        await self._deliveries.go_on_with_replays()
+        now = asyncio.get_running_loop().time()
+        waiting = await self._deliveries.to_be_served()
+        self._asked = {
+            webhook_id: at
+            for webhook_id, at in self._asked.items()
+            if now - at < ASKED_SECONDS and any(one.webhook_id == webhook_id for one in waiting)
+        }
+        jobs: list[Job] = [
+            (RetryWebhook if one.failing else DeliverWebhook)(webhook_id=one.webhook_id)
+            for one in waiting
+            if one.webhook_id not in self._asked
+        ]
+        if jobs:
+            await asyncio.to_thread(self._send, jobs)
+            self._asked |= {one.webhook_id: now for one in waiting}
+        return len(jobs)
+
+    def _send(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self._queue.send(job)
+
+
+async def keep_dispatching(runtime: Runtime, dispatcher: Dispatcher, stop: asyncio.Event) -> None:
+    """Dispatch until asked to stop, through outages of Postgres and Redis."""
+    log = get_logger()
+    deliveries = PostgresDeliveries(runtime.pool)
+    clock = asyncio.get_running_loop().time
+    housekeeping_at = clock()
+    while not stop.is_set():
+        try:
+            await dispatcher.dispatch()
+            if clock() >= housekeeping_at:
+                await deliveries.forget(runtime.clock)
+                housekeeping_at = clock() + HOUSEKEEPING_SECONDS
+            await pause(stop, DISPATCH_SECONDS)
+        except (DatabaseUnavailable, QueueUnavailable) as error:
+            log.warning("media.webhooks.waits", error=f"{type(error).__name__}: {error}")
+            await pause(stop, RETRY_SECONDS)
+
+
+async def work(settings: Settings, runtime: Runtime, stop: asyncio.Event) -> int:
+    """Fan out, dispatch and send until asked to stop; 1 when a lane broke down."""
+    hints = PositionHints(settings.redis_url, channel=f"{settings.redis_namespace}:positions")
+    wake = Wake()
+    queue = DramatiqQueue(
+        settings.redis_url,
+        namespace=settings.redis_namespace,
+        heartbeat_seconds=settings.job_heartbeat_seconds,
+    )
+    dispatcher = Dispatcher(PostgresDeliveries(runtime.pool), queue)
+    pool: Pool = runtime.pool
+    follower = Follower(WebhookFanOut(), PostgresEventReader(pool))
+    worker = DramatiqWorker(
+        queue,
+        JobRunner(runtime, queue),
+        jobs=LANES,
+        threads={job.QUEUE: settings.webhook_threads for job in LANES},
+        loop=asyncio.get_running_loop(),
+    )
+    worker.start()
+    ringing = asyncio.create_task(ring([wake], hints))
+    following = asyncio.create_task(follow(follower, pool, wake, stop))
+    dispatching = asyncio.create_task(keep_dispatching(runtime, dispatcher, stop))
+    healthy = True
+    try:
+        while not stop.is_set() and healthy:
+            await pause(stop, 1.0)
+            healthy = worker.alive
+            for task in (following, dispatching):
+                if task.done() and not stop.is_set():
+                    task.result()
+    finally:
+        stop.set()
+        await worker.stop(drain_seconds=DRAIN_SECONDS)
+        await asyncio.gather(following, dispatching, return_exceptions=True)
+        ringing.cancel()
+        await asyncio.gather(ringing, return_exceptions=True)
+        queue.close()
+        await hints.close()
+    return 0 if healthy else 1
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> int:
+    """Open the runtime and work."""
+    async with open_jobs_runtime(settings) as runtime:
+        return await work(settings, runtime, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(run("webhooks", main))
