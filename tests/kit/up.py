@@ -12,9 +12,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adapters.embedded import free_port
+from adapters.settings import child_environment
 from tests.kit import written
 
 ROOT = Path(__file__).parents[2]
+UNLIMITED = {f"MEDIA_LIMIT_{name}": "0" for name in ("PRESIGN", "INGEST", "LIST", "BULK_DELETE")}
+"""A test asks more in a minute than a person."""
 SECONDS = 90.0
 """Patience, not a measure: the machine may be busy with other tests."""
 
@@ -34,6 +37,7 @@ class Up:
                     *("--port", api, "--internal-port", internal, "--edge-port", edge, *options),
                 ],
                 cwd=ROOT,
+                env=child_environment({}, defaults=UNLIMITED),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
