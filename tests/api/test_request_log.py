@@ -109,11 +109,13 @@ async def test_every_route_of_the_internal_app_leaves_one_line(
     await internal.post("/internal/resolve", json=body)
     await internal.get("/internal/failures")
     await internal.post(f"/internal/failures/{media_id}/retry")
+    await internal.get("/internal/events?limit=1")
     await internal.delete(f"/internal/tenants/{client.tenant}")
     known = {
         "media.internal.resolve": {"tenantId", "count", "position"},
         "media.internal.failures": set(),
         "media.internal.retry": {"mediaId", "code"},
+        "media.internal.events": {"count", "position"},
         "media.internal.tenant_removed": {"tenantId", "position"},
     }
     assert set(known) == {route.opt["event"] for route in internal_app.ROUTES} - QUIET
