@@ -1,4 +1,4 @@
-"""Writes docs/events.md and docs/configuration.md from the code: `./dev docs`.
+"""Writes docs/events.md, docs/configuration.md and web/openapi.json: `./dev docs`.
 
 A test fails when they are not what this would write.
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from adapters.settings import PREFIX, Settings
+from api import files, uploads
+from api.openapi import document
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -111,9 +113,19 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
     return f"`{value}`" if value != "" else "none"
 
 
-PAGES = {"events.md": events, "configuration.md": configuration}
+def openapi() -> str:
+    """The API as the dashboard's client is typed from it."""
+    text = msgspec.json.format(document([*uploads.ROUTES, *files.ROUTES]))
+    return text.decode() + "\n"
+
+
+PAGES = {
+    "events.md": events,
+    "configuration.md": configuration,
+    "../web/openapi.json": openapi,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
         (DOCS / name).write_text(page())
-        print(f"wrote docs/{name}")  # noqa: T201 - it is a command
+        print(f"wrote {(DOCS / name).resolve().relative_to(DOCS.parent)}")  # noqa: T201 - it is a command
