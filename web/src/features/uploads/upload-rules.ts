@@ -12,7 +12,7 @@ export function refusalOf(file: File): string | null {
   }
   if (file.size === 0) return "The file is empty.";
   if (file.size > MAX_FILE_BYTES) {
-    return `${formatBytes(file.size)} is more than the ${formatBytes(MAX_FILE_BYTES)} allowed.`;
+    return `The file is larger than the ${formatBytes(MAX_FILE_BYTES)} allowed.`;
   }
   return null;
 }
