@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, FilePayload, Page, Request, expect
 
@@ -128,7 +129,9 @@ class Visitor:
         return [
             one
             for one in self.requests
-            if one.method == method and one.url.split("?")[0].endswith(ending)
+            if one.method == method
+            and urlsplit(one.url).path.startswith("/api/media/")
+            and urlsplit(one.url).path.endswith(ending)
         ]
 
     async def axe(self) -> list[str]:

@@ -4,12 +4,13 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.kit.browser import ARGUMENTS, Visitor, chromium
 from tests.kit.up import Up
 
 counter = itertools.count(1)
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,12 @@ interface Props {
   onClose: () => void;
   onDelete: (file: FileResource) => void;
   onStep: (by: 1 | -1) => void;
+  /** Where the focus goes when the sheet closes. */
+  onClosed: () => void;
 }
 
 /** All about one file, beside the list, which stays usable. */
-export function DetailSheet({ id, known, canWrite, onClose, onDelete, onStep }: Props) {
+export function DetailSheet({ id, known, canWrite, onClose, onDelete, onStep, onClosed }: Props) {
   const asked = useQuery({ ...fileQuery(id ?? ""), enabled: id !== undefined });
   const file = asked.data ?? known;
   const missing = asked.error instanceof ApiError && asked.error.status === 404;
@@ -40,6 +42,10 @@ export function DetailSheet({ id, known, canWrite, onClose, onDelete, onStep }: 
         overlay={false}
         className="max-w-[26rem]"
         onInteractOutside={(event) => event.preventDefault()}
+        onCloseAutoFocus={(event) => {
+          event.preventDefault();
+          onClosed();
+        }}
         actions={
           <>
             <Button

@@ -1,5 +1,5 @@
 import { Download, Link2, Trash2 } from "lucide-react";
-import { type MouseEvent, memo } from "react";
+import { type MouseEvent, memo, useId } from "react";
 import { Checkbox } from "@/components/ui/checkbox";
 import { Badge } from "@/components/ui/heading";
 import { downloadUrl, type FileResource } from "@/lib/api";
@@ -33,6 +33,7 @@ interface Props {
 
 export const FileCard = memo(function FileCard(props: Props) {
   const { file, index, view, selected, selecting, active, open, canWrite, actions } = props;
+  const id = useId();
   const reach = active ? 0 : -1;
   const press = (event: MouseEvent) => {
     if ((event.target as Element).closest("button, a")) return;
@@ -54,6 +55,7 @@ export const FileCard = memo(function FileCard(props: Props) {
       className={view === "grid" ? "absolute inset-0" : "size-10 shrink-0"}
     />
   );
+  // The spaces between elements are for those who hear the name, which is made from the text.
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the grid around it hears the keys
     <div
@@ -61,7 +63,7 @@ export const FileCard = memo(function FileCard(props: Props) {
       data-index={index}
       data-selected={selected || open}
       aria-selected={selected}
-      aria-label={`${file.fileName}, ${file.category}, ${formatBytes(file.fileSize)}, ${formatDay(file.createdAt)}`}
+      aria-labelledby={`${id}-name ${id}-meta`}
       tabIndex={reach}
       onClick={press}
       onFocus={() => actions.focus(index)}
@@ -78,17 +80,20 @@ export const FileCard = memo(function FileCard(props: Props) {
           <div className="relative min-h-0 flex-1">
             {thumbnail}
             <span className="absolute top-2 left-2">{box}</span>
-            <Actions {...props} className="absolute right-2 bottom-2" />
+            <Actions {...props} className="absolute top-2 right-2 flex-col" />
           </div>
           <div className="h-[4.25rem] border-t p-3">
-            <p className="truncate text-sm" title={file.fileName}>
+            <p id={`${id}-name`} className="truncate text-sm" title={file.fileName}>
               {file.fileName}
-            </p>
-            <p className="mt-1 flex items-center justify-between gap-2 text-xs whitespace-nowrap text-muted-foreground tabular-nums">
+            </p>{" "}
+            <p
+              id={`${id}-meta`}
+              className="mt-1 flex items-center justify-between gap-2 text-xs whitespace-nowrap text-muted-foreground tabular-nums"
+            >
               <span className="truncate">
                 {formatBytes(file.fileSize)}
                 <span className="max-sm:hidden"> · {formatShortDay(file.createdAt)}</span>
-              </span>
+              </span>{" "}
               <Badge>{file.serviceCode}</Badge>
             </p>
           </div>
@@ -98,21 +103,22 @@ export const FileCard = memo(function FileCard(props: Props) {
           {box}
           {thumbnail}
           <p className="min-w-0 flex-1">
-            <span className="block truncate text-sm" title={file.fileName}>
+            <span id={`${id}-name`} className="block truncate text-sm" title={file.fileName}>
               {file.fileName}
             </span>
             <span className="block text-xs text-muted-foreground tabular-nums md:hidden">
               {formatBytes(file.fileSize)} · {formatDay(file.createdAt)}
             </span>
-          </p>
-          <span className="hidden w-24 shrink-0 md:block">
-            <Badge>{file.serviceCode}</Badge>
-          </span>
-          <span className="hidden w-20 shrink-0 text-right text-sm text-muted-foreground tabular-nums md:block">
-            {formatBytes(file.fileSize)}
-          </span>
-          <span className="hidden w-28 shrink-0 text-right text-sm text-muted-foreground tabular-nums md:block">
-            {formatDay(file.createdAt)}
+          </p>{" "}
+          <span
+            id={`${id}-meta`}
+            className="hidden shrink-0 items-center gap-3 text-right text-sm text-muted-foreground tabular-nums md:flex"
+          >
+            <span className="w-24 text-left">
+              <Badge>{file.serviceCode}</Badge>
+            </span>{" "}
+            <span className="w-20">{formatBytes(file.fileSize)}</span>{" "}
+            <span className="w-28">{formatDay(file.createdAt)}</span>
           </span>
           <Actions {...props} className="hidden sm:flex" />
         </>

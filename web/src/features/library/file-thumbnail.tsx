@@ -39,9 +39,10 @@ export function FileThumbnail({ file, className }: { file: FileResource; classNa
             className="size-[35%] max-h-8 min-h-4 max-w-8 min-w-4"
             strokeWidth={1.25}
           />
-          <span aria-hidden className="label-caps @max-[4rem]:hidden">
-            {extensionOf(file)}
-          </span>
+          <span
+            data-extension={extensionOf(file)}
+            className="label-caps before:content-[attr(data-extension)] @max-[4rem]:hidden"
+          />
         </span>
       )}
     </span>

@@ -24,6 +24,9 @@ interface Props {
   onSearch: (change: Partial<LibrarySearch>) => void;
 }
 
+const focusGrid = () =>
+  document.querySelector<HTMLElement>("[role=gridcell][tabindex='0']")?.focus();
+
 /** Every file of the workspace (spec 12.1). */
 export function LibraryPage({ search, onSearch }: Props) {
   const { type, service, search: text, sort, view = "grid" } = search;
@@ -163,6 +166,7 @@ export function LibraryPage({ search, onSearch }: Props) {
         onClose={close}
         onDelete={(file) => setDeleting([file])}
         onStep={step}
+        onClosed={focusGrid}
       />
       <DeleteDialog
         files={deleting}
