@@ -8,7 +8,7 @@ export function formatBytes(bytes: number): string {
     amount /= 1024;
     unit += 1;
   }
-  const digits = unit > 0 && amount < 10 ? 1 : 0;
+  const digits = unit > 0 && amount < 9.95 ? 1 : 0;
   return `${amount.toFixed(digits)} ${UNITS[unit]}`;
 }
 

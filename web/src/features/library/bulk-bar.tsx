@@ -21,6 +21,7 @@ export function BulkBar({ files, onClear, onAll, onDelete }: Props) {
       {files.length > 0 && (
         <section
           aria-label="Selected files"
+          data-bulk-bar
           className="fixed bottom-4 left-1/2 z-20 flex max-w-[calc(100vw-2rem)] -translate-x-1/2 items-center gap-2 border border-l-2 border-l-accent bg-card py-2 pr-2 pl-4 shadow-2xl animate-in fade-in slide-in-from-bottom-2 lg:left-[calc(50%+7.5rem)]"
         >
           <p className="pr-2 text-sm whitespace-nowrap tabular-nums">

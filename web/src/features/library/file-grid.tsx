@@ -22,6 +22,7 @@ interface Props {
 
 const LIST_ROW = 57;
 const CARD_TEXT = 69;
+const NARROWEST_CARD = 176;
 /** The page's header, which covers what scrolls below it, and the bar at the bottom. */
 const COVERED = { scrollPaddingStart: 72, scrollPaddingEnd: 88 };
 
@@ -31,7 +32,9 @@ export function FileGrid(props: Props) {
   const element = useRef<HTMLDivElement>(null);
   const { width, top } = useBox(element);
   const gridColumns = useColumns();
-  const columns = view === "list" ? 1 : gridColumns;
+  // Fewer than spec 12.1 says where the details beside the list leave less room.
+  const fitting = Math.max(2, Math.floor(width / NARROWEST_CARD));
+  const columns = view === "list" ? 1 : Math.min(gridColumns, fitting);
   const rowHeight = view === "list" ? LIST_ROW : Math.round((width / columns) * 0.75) + CARD_TEXT;
   const rows = Math.ceil(files.length / columns);
   const virtualizer = useWindowVirtualizer({

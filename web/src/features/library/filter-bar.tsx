@@ -26,19 +26,19 @@ export function FilterBar({ search, onChange }: Props) {
     <search className="flex flex-wrap items-center gap-2">
       <Segments
         label="Type"
-        className="max-sm:w-full max-sm:*:flex-1 max-sm:*:px-1"
+        className="max-sm:w-full max-sm:*:flex-1 max-sm:*:px-0 max-sm:*:tracking-[0.06em]"
         value={search.type ?? "all"}
         options={TYPES}
         onChange={(type) => onChange({ type: type === "all" ? undefined : type })}
       />
       <SearchField
-        className="min-w-48 flex-1"
+        className="min-w-48 flex-1 max-sm:basis-full"
         value={search.search ?? ""}
         onChange={(text) => onChange({ search: text || undefined })}
       />
       <Select
         aria-label="Service"
-        className="max-sm:flex-1"
+        className="max-sm:min-w-0 max-sm:flex-1"
         value={search.service ?? ""}
         onChange={(event) => onChange({ service: event.target.value || undefined })}
       >
@@ -51,7 +51,7 @@ export function FilterBar({ search, onChange }: Props) {
       </Select>
       <Select
         aria-label="Order"
-        className="max-sm:flex-1"
+        className="max-sm:min-w-0 max-sm:flex-1"
         value={search.sort ?? "-createdAt"}
         onChange={(event) => {
           const sort = event.target.value as Sort;

@@ -5,7 +5,9 @@ import { Button } from "@/components/ui/button";
 import { SectionHeading } from "@/components/ui/heading";
 import { EmptyState, ErrorState } from "@/components/ui/states";
 import { useCan } from "@/features/session/session";
+import { UploadButton } from "@/features/uploads/upload-button";
 import { UploadZone } from "@/features/uploads/upload-zone";
+import { uploadQueue } from "@/features/uploads/use-media-upload";
 import type { FileResource } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import { formatCount } from "@/lib/format";
@@ -90,7 +92,7 @@ export function LibraryPage({ search, onSearch }: Props) {
     (shown === undefined ? `${formatCount(files.length)}+ files` : `${formatCount(shown)} files`);
   return (
     <div
-      className={cn("space-y-6 animate-in fade-in duration-500", search.file && "2xl:mr-[24.5rem]")}
+      className={cn("space-y-6 animate-in fade-in duration-500", search.file && "xl:mr-[24.5rem]")}
     >
       <h1 className="sr-only">Media library</h1>
       <SectionHeading number={2} aside={<span className="label-caps tabular-nums">{count}</span>}>
@@ -120,7 +122,15 @@ export function LibraryPage({ search, onSearch }: Props) {
             Try another part of the name, or fewer filters.
           </EmptyState>
         ) : (
-          <EmptyState icon={FolderOpen} title="Nothing here yet">
+          <EmptyState
+            icon={FolderOpen}
+            title="Nothing here yet"
+            action={
+              canWrite && (
+                <UploadButton onFiles={(chosen) => uploadQueue.add(chosen, "workspace")} />
+              )
+            }
+          >
             {canWrite
               ? "Drop images, videos or PDFs anywhere on this page; they appear here at once."
               : "Files that your workspace uploads appear here."}

@@ -6,7 +6,9 @@ import { SectionHeading } from "@/components/ui/heading";
 import { EmptyState, ErrorState, Skeleton } from "@/components/ui/states";
 import { statsQuery } from "@/features/library/file-cache";
 import { useCan } from "@/features/session/session";
+import { UploadButton } from "@/features/uploads/upload-button";
 import { UploadZone } from "@/features/uploads/upload-zone";
+import { uploadQueue } from "@/features/uploads/use-media-upload";
 import { formatCount } from "@/lib/format";
 import { RecentActivity } from "./recent-activity";
 import { RecentFiles } from "./recent-files";
@@ -73,7 +75,15 @@ export function OverviewPage() {
             ) : recent.length > 0 ? (
               <RecentFiles files={recent} />
             ) : (
-              <EmptyState icon={Images} title="Nothing here yet">
+              <EmptyState
+                icon={Images}
+                title="Nothing here yet"
+                action={
+                  canWrite && (
+                    <UploadButton onFiles={(chosen) => uploadQueue.add(chosen, "workspace")} />
+                  )
+                }
+              >
                 {canWrite
                   ? "Drop your first images, videos or PDFs anywhere on this page."
                   : "Files that your workspace uploads appear here."}

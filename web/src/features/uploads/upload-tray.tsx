@@ -42,7 +42,7 @@ export function UploadTray() {
   return (
     <section
       aria-label="Uploads"
-      className="fixed right-4 bottom-4 z-30 w-[calc(100vw-2rem)] max-w-96 border bg-card shadow-2xl animate-in fade-in slide-in-from-bottom-4"
+      className="fixed right-4 bottom-4 z-30 in-[:root:has([data-bulk-bar])]:bottom-20 w-[calc(100vw-2rem)] max-w-96 border bg-card shadow-2xl animate-in fade-in slide-in-from-bottom-4"
     >
       <header className="flex h-11 items-center gap-1 border-b pr-1 pl-4">
         <h2 className="label-caps flex-1 text-foreground tabular-nums" aria-live="polite">

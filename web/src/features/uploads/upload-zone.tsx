@@ -1,8 +1,8 @@
 import { Upload } from "lucide-react";
-import { type DragEvent, useRef, useState } from "react";
-import { Button } from "@/components/ui/button";
+import { type DragEvent, useState } from "react";
 import { cn } from "@/lib/cn";
-import { ACCEPT, RULES_TEXT } from "./upload-rules";
+import { UploadButton } from "./upload-button";
+import { RULES_TEXT } from "./upload-rules";
 import { uploadQueue } from "./use-media-upload";
 
 interface Props {
@@ -14,18 +14,14 @@ interface Props {
 
 /** Drop files here, or choose them. */
 export function UploadZone({ serviceCode, className, onFiles }: Props) {
-  const input = useRef<HTMLInputElement>(null);
+  const upload = onFiles ?? ((files) => uploadQueue.add(files, serviceCode));
   const [over, setOver] = useState(false);
-  const take = (files: FileList | null) => {
-    const chosen = [...(files ?? [])];
-    if (chosen.length > 0) (onFiles ?? ((list) => uploadQueue.add(list, serviceCode)))(chosen);
-  };
   const drop = (event: DragEvent) => {
     event.preventDefault();
     event.stopPropagation();
     setOver(false);
     window.dispatchEvent(new Event("media:dropped"));
-    take(event.dataTransfer.files);
+    upload([...event.dataTransfer.files]);
   };
   return (
     <section
@@ -47,28 +43,15 @@ export function UploadZone({ serviceCode, className, onFiles }: Props) {
       </span>
       <div className="min-w-0 flex-1 basis-48">
         <p className="text-sm font-medium">
-          <span className="bg-background px-1">Drop files anywhere, paste, or choose</span>
+          <span className="bg-background box-decoration-clone px-1">
+            Drop files anywhere, paste, or choose
+          </span>
         </p>
         <p className="mt-0.5 text-xs text-muted-foreground">
-          <span className="bg-background px-1">{RULES_TEXT}</span>
+          <span className="bg-background box-decoration-clone px-1">{RULES_TEXT}</span>
         </p>
       </div>
-      <Button variant="solid" size="md" onClick={() => input.current?.click()}>
-        Choose files
-      </Button>
-      <input
-        ref={input}
-        type="file"
-        multiple
-        accept={ACCEPT}
-        aria-label="Choose files to upload"
-        tabIndex={-1}
-        className="sr-only"
-        onChange={(event) => {
-          take(event.target.files);
-          event.target.value = "";
-        }}
-      />
+      <UploadButton onFiles={upload} />
     </section>
   );
 }
