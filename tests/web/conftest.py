@@ -14,11 +14,18 @@ expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the dashboard of a `./dev up` is."""
-    up = Up(tmp_path_factory.mktemp("web") / "home", "--ephemeral", web=True)
-    yield str(up.until_ready()["web"])
-    assert up.end() == 0
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One `./dev up` with its dashboard."""
+    one = Up(tmp_path_factory.mktemp("web") / "home", "--ephemeral", web=True)
+    one.until_ready()
+    yield one
+    assert one.end() == 0
+
+
+@pytest.fixture(scope="session")
+def web(up: Up) -> str:
+    """Where the dashboard is."""
+    return str(up.run["web"])
 
 
 @pytest.fixture(scope="session")
