@@ -137,6 +137,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port of the internal app; never published."""
     edge_port: int = 8787
     """Port of the development edge."""
+    web_port: int = 3000
+    """Port of the development gateway, which serves the dashboard."""
     database_pool_size: int = 10
     """Connections a process may hold."""
     job_threads: int = 8

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from tempfile import SpooledTemporaryFile
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import httpx
@@ -27,6 +28,7 @@ from api.dev_cdn import PublicFiles
 from api.dev_http import (
     Answer,
     ClientGone,
+    KeptBody,
     Request,
     fetch,
     passed_on,
@@ -48,6 +50,9 @@ CONNECT_SECONDS = 3
 ANSWER_SECONDS = 60
 """rclone hashes a fresh object before its first answer: 0.2 s for 100 MiB, more on a slow disk."""
 DRAIN_SECONDS = 5
+PUT_ATTEMPTS = 4
+IN_MEMORY_BYTES = 1024 * 1024
+"""Of a body that may have to be sent again; more of it goes to a temporary file."""
 
 
 class DevEdge:
@@ -100,7 +105,7 @@ class DevEdge:
             await stack.enter_async_context(self._alone(request.raw_path))
             if await self._exists(request, stack):
                 return self._refuse_second(request)
-        response = await fetch(self._upstream, self._passed_on(request), stack)
+        response = await self._stored_or_found(request, stack)
         headers = passed_on(response.headers)
         if request.method != "PUT" and response.is_success:
             headers |= {name: query[of][0] for of, name in OVERRIDES.items() if of in query}
@@ -108,11 +113,27 @@ class DevEdge:
         is_part = response.is_success and "content-range" in response.headers
         return Answer(206 if is_part else response.status_code, headers, response)
 
-    def _passed_on(self, request: Request) -> httpx.Request:
+    async def _stored_or_found(self, request: Request, stack: AsyncExitStack) -> httpx.Response:
+        """The S3 server's answer; a PUT that it fails is sent again.
+
+        rclone removes a folder with the last object in it, and fails (500) when another object is
+        just being written there: one upload in fifty, where each is discarded once it is verified.
+        """
+        if request.method != "PUT":
+            return await fetch(self._upstream, self._passed_on(request, None), stack)
+        with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+            body = KeptBody(request, file)
+            for _ in range(PUT_ATTEMPTS - 1):
+                response = await fetch(self._upstream, self._passed_on(request, body), stack)
+                if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
+                    return response
+            return await fetch(self._upstream, self._passed_on(request, body), stack)
+
+    def _passed_on(self, request: Request, body: KeptBody | None) -> httpx.Request:
         url = httpx.URL(self._settings.s3_endpoint).copy_with(
             raw_path=f"{request.raw_path}?{request.query}".encode("ascii", "replace")
         )
-        content = request.body() if request.method == "PUT" else None
+        content = body.whole() if body is not None else None
         headers = passed_on(request.headers)
         return httpx.Request(request.method, url, headers=headers, content=content)
 

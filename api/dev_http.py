@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import msgspec
@@ -12,6 +12,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 BODY_SECONDS = 60
 """A client that sends nothing for so long is gone; its upload must not hold the key for ever."""
+PIECE_BYTES = 64 * 1024
 ALLOWED_ORIGIN = re.compile(r"http://(localhost|127\.0\.0\.1)(:\d{1,5})?")
 ALLOWED_METHODS = ("GET", "HEAD", "PUT")
 ALLOWED_HEADERS = ("content-type", "if-none-match", "x-amz-checksum-sha256")
@@ -56,6 +57,22 @@ class Request:
         """Read on to the end: a browser shows an answer only after it has sent everything."""
         async for _ in self.body():
             pass
+
+
+class KeptBody:
+    """The body of a request that may have to be sent again: what was read lies in a file."""
+
+    def __init__(self, request: Request, file: IO[bytes]) -> None:
+        self._request, self._file = request, file
+
+    async def whole(self) -> AsyncIterator[bytes]:
+        """From its first byte on, however often. Raises ClientGone."""
+        self._file.seek(0)
+        while piece := self._file.read(PIECE_BYTES):
+            yield piece
+        async for piece in self._request.body():
+            self._file.write(piece)
+            yield piece
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from adapters.settings import Settings, variable_of
+from api.openapi import document
+from api.public_routes import ROUTES
 from docs import contract
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
@@ -117,10 +119,28 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
     return f"`{value}`" if value != "" else "none"
 
 
-PAGES = {"events.md": events, "configuration.md": configuration, **contract.PAGES}
+def openapi() -> str:
+    """The API as the dashboard's client is typed from it, with the default settings."""
+    settings = Settings(
+        database_url="",
+        redis_url="",
+        public_base_url="",
+        s3_endpoint="",
+        s3_access_key="",
+        s3_secret_key="",
+    )
+    return msgspec.json.format(document(ROUTES, settings)).decode() + "\n"
+
+
+PAGES = {
+    "events.md": events,
+    "configuration.md": configuration,
+    "../web/openapi.json": openapi,
+    **contract.PAGES,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
         (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(page())
-        print(f"wrote docs/{name}")  # noqa: T201 - it is a command
+        print(f"wrote {(DOCS / name).resolve().relative_to(DOCS.parent)}")  # noqa: T201 - it is a command

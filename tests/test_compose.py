@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from adapters.settings import Settings, variable_of
-from workers.processes import MIGRATE, PROCESSES
+from workers.processes import MIGRATE, PROCESSES, WEB
 
 ROOT = Path(__file__).parent.parent
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
@@ -17,11 +17,12 @@ SERVERS = {"postgres", "valkey", "s3"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-def test_the_containers_are_the_processes_of_dev_up() -> None:
+def test_the_containers_are_the_processes_of_dev_up_without_its_dashboard() -> None:
     commands = {name: service["command"] for name, service in OURS.items()}
     assert commands == {
         process.name: ["python", "-m", process.module] for process in (MIGRATE, *PROCESSES)
     }
+    assert not any(WEB.module in command for command in commands.values())
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)

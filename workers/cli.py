@@ -19,15 +19,19 @@ CHECKS = (
     ("mypy",),
     ("lint-imports",),
     ("codespell",),
+    (sys.executable, "-m", "workers.dashboard", "check"),
 )
 # The files hold the oldest Python's wheels and those of every platform that the servers exist for.
 LOCK = ("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "-q")
 LOCKED = {
-    "requirements/runtime.txt": (),
-    "requirements/tracing.txt": ("--extra", "tracing"),
-    "requirements/dev.txt": tuple(
-        word for extra in ("embedded", "tracing", "check", "test") for word in ("--extra", extra)
+    "requirements/runtime.txt": ("pyproject.toml",),
+    "requirements/tracing.txt": ("pyproject.toml", "--extra", "tracing"),
+    "requirements/dev.txt": (
+        *("pyproject.toml", "--extra", "embedded", "--extra", "tracing"),
+        *("--extra", "check", "--extra", "test"),
     ),
+    # By itself, since only a machine without Node.js installs it.
+    "requirements/node.txt": ("--group", "node"),
 }
 
 app = App(name="./dev", help="Media Service: run it, test it, look into it.", version_flags=[])
@@ -59,10 +63,10 @@ def up(
     ] = False,
 ) -> int:
     """Run the whole service on embedded servers until Ctrl-C."""
-    from workers.up import Ports, run  # noqa: PLC0415 - other commands need none of it
+    from workers.ports import Ports  # noqa: PLC0415 - other commands need none of it
+    from workers.up import run  # noqa: PLC0415
 
-    del web, web_port  # There is no dashboard yet; the options are promised already.
-    ports = Ports(port=port, internal_port=internal_port, edge_port=edge_port)
+    ports = Ports(port, internal_port, edge_port, web_port if web else None)
     return run(home, ports, ephemeral=ephemeral, restart=restart)
 
 
@@ -78,7 +82,7 @@ def check() -> int:
     failed = []
     for command in CHECKS:
         began = time.monotonic()
-        print(f"== {' '.join(command)}", flush=True)  # noqa: T201
+        print(f"== {Path(command[0]).name} {' '.join(command[1:])}".rstrip(), flush=True)  # noqa: T201
         if _call(*command) != 0:
             failed.append(" ".join(command))
         print(f"   {time.monotonic() - began:.1f} s", flush=True)  # noqa: T201
@@ -89,8 +93,9 @@ def check() -> int:
 
 @app.command
 def docs() -> int:
-    """Write docs/events.md and docs/configuration.md from the code."""
-    return _call(sys.executable, "-m", "docs.generate")
+    """Write docs/events.md, docs/configuration.md and the types of the dashboard's API client."""
+    code = _call(sys.executable, "-m", "docs.generate")
+    return code or _call(sys.executable, "-m", "workers.dashboard", "types")
 
 
 @app.command
@@ -109,10 +114,10 @@ def lock(*arguments: Annotated[str, VERBATIM]) -> int:
     if shutil.which("uv") is None:
         print("./dev lock needs uv on the PATH.", file=sys.stderr)  # noqa: T201
         return 1
-    for file, extras in LOCKED.items():
+    for file, sources in LOCKED.items():
         code = _call(
-            "uv", *LOCK, "--custom-compile-command", "./dev lock", *extras, *arguments,
-            "pyproject.toml", "-o", file,
+            "uv", *LOCK, "--custom-compile-command", "./dev lock", *sources, *arguments,
+            "-o", file,
         )  # fmt: skip
         if code != 0:
             return code

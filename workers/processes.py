@@ -50,3 +50,13 @@ PROCESSES = (
     Process(name="webhooks", module="workers.webhooks", needs=("postgres", "valkey", "s3")),
     Process(name="scheduler", module="workers.scheduler", needs=("postgres", "valkey")),
 )
+
+WEB = Process(
+    name="web",
+    module="api.dev_gateway",
+    needs=(),
+    port_setting="web_port",
+    ready_path="/dashboard/media",
+    production=False,
+)
+"""The dashboard behind a stand-in for LogicSpike's gateway; only `./dev up` runs it."""

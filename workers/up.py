@@ -1,10 +1,8 @@
 """`./dev up`: the whole service on embedded servers, in one process tree that ends with Ctrl-C."""
 
 import asyncio
-import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -27,33 +25,20 @@ from adapters.postgres_migrations import MigrationError, migrate
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY, child_environment
 from adapters.supervisor import Program, ProgramFailed, Supervisor
 from domain.errors import DatabaseUnavailable
+from workers import dashboard
 from workers.home import Home, HomeTaken, open_home
 from workers.output import Output
-from workers.processes import PROCESSES, Process
+from workers.ports import Ports, PortTaken, check_ports
+from workers.processes import WEB, Process
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 RESTART_SECONDS = 1.0
+WEB_PORT = 3000
 STOP_SECONDS = 30.0
 """Longer than requests and jobs may drain."""
 KILLED = 130
-
-
-class PortTaken(Exception):
-    """Somebody else listens where a process of ours should; the message says what to do."""
-
-
-class Ports(msgspec.Struct, frozen=True):
-    """Where the processes listen, by the name of their setting."""
-
-    port: int
-    internal_port: int
-    edge_port: int
-
-    def url(self, setting: str) -> str:
-        """The address of the process with this port."""
-        return f"http://{LOOPBACK}:{getattr(self, setting)}"
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +75,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
             "MEDIA_PORT": str(self.ports.port),
             "MEDIA_INTERNAL_PORT": str(self.ports.internal_port),
             "MEDIA_EDGE_PORT": str(self.ports.edge_port),
+            "MEDIA_WEB_PORT": str(self.ports.web_port or WEB_PORT),
             "MEDIA_HOME": str(self.home.place),
             "PROMETHEUS_MULTIPROC_DIR": str(self.metrics),
         }
@@ -116,13 +102,18 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         """One that the apps accept."""
         return self.environment()["MEDIA_GATEWAY_KEYS"].split(",")[0].strip()
 
+    @property
+    def web(self) -> str | None:
+        """Where the dashboard is."""
+        return None if self.ports.web_port is None else self.ports.url("web_port")
+
     def run_file(self, pids: Mapping[str, int]) -> dict[str, object]:
         """What run.json says."""
         return {
             "api": self.ports.url("port"),
             "internal": self.ports.url("internal_port"),
             "edge": self.ports.url("edge_port"),
-            "web": None,
+            "web": self.web,
             "gatewayKey": self.gateway_key,
             "database": self.database_url,
             "redis": self.valkey.url,
@@ -147,29 +138,8 @@ def run(place: Path, ports: Ports, *, ephemeral: bool, restart: bool) -> int:
         return 1
 
 
-def check_ports(ports: Ports) -> None:
-    """Raise PortTaken unless all are free, and different."""
-    with contextlib.ExitStack() as held:
-        for process in PROCESSES:
-            if process.port_setting is None:
-                continue
-            port = getattr(ports, process.port_setting)
-            probe = held.enter_context(socket.socket())
-            # As the servers do: a connection that is still closing is no listener.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-                probe.listen()
-            except OSError as error:
-                option = f"--{process.port_setting.replace('_', '-')}"
-                raise PortTaken(
-                    f"Port {port}, which {process.name} needs, cannot be used "
-                    f"({error.strerror}). Choose another: ./dev up {option} {free_port()}"
-                ) from None
-
-
 async def _up(home: Home, ports: Ports, *, restart: bool) -> int:
-    output = Output([*(process.name for process in PROCESSES), "postgres", "valkey", "s3"])
+    output = Output([*(process.name for process in ports.processes), "postgres", "valkey", "s3"])
     supervisor = Supervisor(output.line)
     stop = asyncio.Event()
     killed = asyncio.Event()
@@ -238,9 +208,11 @@ async def _serve(
     instance = _instance(home, ports)
     servers = (instance.postgres, instance.valkey, instance.objects)
     await asyncio.gather(*(server.start(supervisor) for server in servers))
+    if ports.web_port is not None and not dashboard.is_built():
+        await supervisor.run(_dashboard_build())
     applied = await migrate(await instance.postgres.ensure_database("media"))
-    output.say(f"{len(applied)} new migrations. Starting {len(PROCESSES)} processes …")
-    programs = {process.name: _program(process, instance) for process in PROCESSES}
+    output.say(f"{len(applied)} new migrations. Starting {len(ports.processes)} processes …")
+    programs = {process.name: _program(process, instance) for process in ports.processes}
     pids = {name: await supervisor.start(program) for name, program in programs.items()}
     await _until_ready(instance, supervisor)
     home.announce(instance.run_file(supervisor.pids), instance.own_variables())
@@ -287,6 +259,15 @@ def _program(process: Process, instance: Instance) -> Program:
     )
 
 
+def _dashboard_build() -> Program:
+    return Program(
+        name=WEB.name,
+        argv=(sys.executable, "-m", dashboard.__name__),
+        environment=child_environment({"PYTHONUNBUFFERED": "1"}),
+        directory=ROOT,
+    )
+
+
 async def _until_ready(instance: Instance, supervisor: Supervisor) -> None:
     dying = asyncio.create_task(supervisor.ended())
     ready = asyncio.create_task(_all_ready(instance))
@@ -305,7 +286,9 @@ async def _until_ready(instance: Instance, supervisor: Supervisor) -> None:
 
 
 async def _all_ready(instance: Instance) -> None:
-    await asyncio.gather(*(_ready(one, instance) for one in PROCESSES if one.port_setting))
+    await asyncio.gather(
+        *(_ready(one, instance) for one in instance.ports.processes if one.port_setting)
+    )
 
 
 async def _ready(process: Process, instance: Instance) -> None:
@@ -322,6 +305,15 @@ def _shown(path: Path) -> str:
     return str(path) if shorter.startswith("..") else shorter
 
 
+def _web_lines(instance: Instance) -> str:
+    if instance.web is None:
+        return ""
+    return f"""
+  Dashboard     {instance.web}/dashboard/media  (open this; upper right, choose who you are)
+  Blog editor   {instance.web}/blog/editor  (a page that uses the MediaPicker)
+"""
+
+
 def summary(instance: Instance, *, seconds: float) -> str:
     """What a person needs next."""
     api = instance.ports.url("port")
@@ -333,7 +325,7 @@ Media Service is ready after {seconds:.1f} s.
   Uploads, CDN  {instance.ports.url("edge_port")}
   Gateway key   {instance.gateway_key}
   Data          {_shown(instance.home.data)}
-
+{_web_lines(instance)}
   curl {api}/files -H 'x-gateway-key: {instance.gateway_key}' -H 'x-user-id: user_789' \\
     -H 'x-tenant-id: ls_abc123' -H 'x-user-permissions: media:files.read'
 

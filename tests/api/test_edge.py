@@ -12,6 +12,7 @@ from adapters.settings import Settings
 from adapters.system import utc_now
 from application.ports import ObjectHeaders
 from tests.kit.edge import IMMUTABLE, PNG, new_key, published, put, serving_edge, signed_put
+from tests.kit.http import new_id
 from tests.kit.objects import read
 from tests.kit.samples import sample
 
@@ -301,6 +302,31 @@ async def test_a_large_file_goes_through_both_ways(
     )
 
     assert (await browser.get(f"/{key}")).content == body
+
+
+async def test_a_put_survives_that_the_store_tidies_its_folder_away(
+    store: R2ObjectStore, browser: httpx.AsyncClient
+) -> None:
+    """rclone removes a folder with its last object, also while another is on its way there."""
+    body = sample(PNG)
+    tenant = new_id("ls")
+    answers = []
+
+    async def tidy(key: str, late: float) -> None:
+        await asyncio.sleep(late)
+        await store.delete("incoming", [key])
+
+    # It matters when the folder goes: each round a little later.
+    for late in (round_ / 10_000 for round_ in range(120)):
+        keys = [f"{tenant}/blog/2026/04/{new_id('x')}.png" for _ in range(2)]
+        await put(browser, signed_put(store, keys[0], body), body)
+        second = signed_put(store, keys[1], body)
+        _, answer = await asyncio.gather(tidy(keys[0], late), put(browser, second, body))
+        answers.append(answer.status_code)
+        found = await store.head("incoming", keys[1])
+        assert answer.status_code != 200 or (found is not None and found.size == len(body))
+        await store.delete("incoming", [keys[1]])
+    assert set(answers) == {200}
 
 
 async def test_a_store_that_is_away_is_said_and_not_kept(settings: Settings) -> None:

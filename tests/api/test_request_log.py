@@ -115,7 +115,7 @@ async def test_every_route_of_the_internal_app_leaves_one_line(
         "media.internal.resolve": {"tenantId", "count", "position"},
         "media.internal.failures": set(),
         "media.internal.retry": {"mediaId", "code"},
-        "media.internal.events": {"count", "position"},
+        "media.internal.events": {"count"},
         "media.internal.tenant_removed": {"tenantId", "position"},
     }
     assert set(known) == {route.opt["event"] for route in internal_app.ROUTES} - QUIET

@@ -25,15 +25,18 @@ SECONDS = 90.0
 class Up:
     """One `./dev up`, and what it printed."""
 
-    def __init__(self, home: Path, *options: str, edge_port: int | None = None) -> None:
+    def __init__(
+        self, home: Path, *options: str, edge_port: int | None = None, web: bool = False
+    ) -> None:
         self.home = home
         self.ports = [free_port(), free_port(), edge_port or free_port()]
         api, internal, edge = map(str, self.ports)
+        dashboard = ["--web-port", str(free_port())] if web else ["--no-web"]
         self._log = home.parent / f"{home.name}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "workers.cli", "up", "--home", str(home), "--no-web"),
+                    *(sys.executable, "-m", "workers.cli", "up", "--home", str(home), *dashboard),
                     *("--port", api, "--internal-port", internal, "--edge-port", edge, *options),
                 ],
                 cwd=ROOT,

@@ -1,0 +1,29 @@
+import { X } from "lucide-react";
+import { Toast } from "radix-ui";
+import { cn } from "@/lib/cn";
+import { dismissToast, useToasts } from "@/lib/toasts";
+
+export function Toaster() {
+  const toasts = useToasts();
+  return (
+    <Toast.Provider duration={6000} swipeDirection="left">
+      {toasts.map((toast) => (
+        <Toast.Root
+          key={toast.id}
+          type={toast.tone === "error" ? "foreground" : "background"}
+          onOpenChange={(open) => !open && dismissToast(toast.id)}
+          className={cn(
+            "flex items-start gap-3 border border-l-2 bg-card p-3 pl-4 text-sm shadow-xl animate-in fade-in slide-in-from-bottom-2",
+            toast.tone === "error" ? "border-l-destructive" : "border-l-accent",
+          )}
+        >
+          <Toast.Description className="min-w-0 flex-1 break-words">{toast.text}</Toast.Description>
+          <Toast.Close aria-label="Dismiss" className="text-muted-foreground hover:text-foreground">
+            <X className="size-4" />
+          </Toast.Close>
+        </Toast.Root>
+      ))}
+      <Toast.Viewport className="fixed bottom-4 left-4 z-[90] flex w-[calc(100vw-2rem)] max-w-sm flex-col gap-2 outline-none" />
+    </Toast.Provider>
+  );
+}

@@ -1,0 +1,159 @@
+import createClient, { type Middleware } from "openapi-fetch";
+import type { components, paths } from "./api-types";
+
+export type FileResource = components["schemas"]["FileResource"];
+export type Category = FileResource["category"];
+export type FileList = components["schemas"]["FileList"];
+export type StorageStats = components["schemas"]["StorageStats"];
+export type HistoryEntry = components["schemas"]["HistoryEntry"];
+export type Presigned = components["schemas"]["Presigned"];
+export type RequestUpload = Pick<
+  components["schemas"]["RequestUpload"],
+  "fileName" | "contentType" | "fileSize" | "serviceCode"
+>;
+export type UploadStatus = components["schemas"]["UploadStatus"];
+export type BulkDeleted = components["schemas"]["BulkDeleted"];
+export type ListQuery = NonNullable<paths["/files"]["get"]["parameters"]["query"]>;
+
+/** The service refused; `code` is one of its stable codes (spec 7.1). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly retryAfterSeconds: number | null = null,
+  ) {
+    super(message);
+  }
+}
+
+/** No answer came at all. */
+export class NetworkError extends Error {
+  constructor() {
+    super("Media Service cannot be reached.");
+  }
+}
+
+/** The gateway adds who is asking, so no caller names it. */
+type Asked<Operation> = Operation extends { parameters: infer P }
+  ? Omit<Operation, "parameters"> & {
+      parameters: Omit<P, "header"> & { header?: { "Idempotency-Key"?: string } };
+    }
+  : Operation;
+type GatewayPaths = {
+  [Path in keyof paths]: { [Method in keyof paths[Path]]: Asked<paths[Path][Method]> };
+};
+
+let lastPosition = 0n;
+
+/** Read your writes: what a command has written, the queries after it wait for. */
+const positions: Middleware = {
+  onRequest({ request }) {
+    if (request.method === "GET" && lastPosition > 0n) {
+      request.headers.set("media-position", String(lastPosition));
+    }
+    return request;
+  },
+  onResponse({ request, response }) {
+    const position = response.headers.get("media-position");
+    if (request.method !== "GET" && position !== null && BigInt(position) > lastPosition) {
+      lastPosition = BigInt(position);
+    }
+    return response;
+  },
+};
+
+const client = createClient<GatewayPaths>({
+  baseUrl: "/api/media",
+  fetch: (request) => globalThis.fetch(request),
+});
+client.use(positions);
+
+/** The body of a success. Throws ApiError or NetworkError; an abort stays an AbortError. */
+async function body<T>(asked: Promise<{ data?: T; error?: unknown; response: Response }>) {
+  const { data, error, response } = await asked.catch((problem: unknown) => {
+    if (problem instanceof DOMException && problem.name === "AbortError") throw problem;
+    throw new NetworkError();
+  });
+  if (response.ok) return data as T;
+  const told = (typeof error === "object" && error !== null ? error : {}) as Record<
+    string,
+    unknown
+  >;
+  const after = Number(response.headers.get("retry-after"));
+  throw new ApiError(
+    response.status,
+    String(told.code ?? "INTERNAL_ERROR"),
+    String(told.error ?? `The service answered ${response.status}.`),
+    Number.isFinite(after) && after > 0 ? after : null,
+  );
+}
+
+export function listFiles(query: ListQuery, signal: AbortSignal): Promise<FileList> {
+  return body(client.GET("/files", { params: { query }, signal }));
+}
+
+export function fileStats(signal: AbortSignal): Promise<StorageStats> {
+  return body(client.GET("/files/stats", { signal }));
+}
+
+export function getFile(media_id: string, signal?: AbortSignal): Promise<FileResource> {
+  const options = signal ? { signal } : {};
+  return body(client.GET("/files/{media_id}", { params: { path: { media_id } }, ...options }));
+}
+
+export async function fileHistory(media_id: string, signal: AbortSignal): Promise<HistoryEntry[]> {
+  const asked = client.GET("/files/{media_id}/history", { params: { path: { media_id } }, signal });
+  return (await body(asked)).items;
+}
+
+/** Never repeated by itself (spec 7.2). */
+export async function deleteFile(media_id: string): Promise<void> {
+  await body(client.DELETE("/files/{media_id}", { params: { path: { media_id } } }));
+}
+
+/** Up to 100 ids; says of each that stayed why. Never repeated by itself. */
+export function bulkDelete(ids: string[]): Promise<BulkDeleted> {
+  return body(client.POST("/files/bulk-delete", { body: { ids } }));
+}
+
+export function presign(
+  request: RequestUpload,
+  idempotencyKey: string,
+  signal: AbortSignal,
+): Promise<Presigned> {
+  const params = { header: { "Idempotency-Key": idempotencyKey } };
+  const whole = { ...request, isPublic: true, scope: null, sha256: null };
+  return body(client.POST("/upload/presign", { body: whole, params, signal }));
+}
+
+/** The file, or null while a worker goes on verifying it. */
+export async function complete(
+  mediaId: string,
+  idempotencyKey: string,
+  signal: AbortSignal,
+): Promise<FileResource | null> {
+  const params = { header: { "Idempotency-Key": idempotencyKey } };
+  const answer = await body(
+    client.PATCH("/upload/complete", { body: { mediaId }, params, signal }),
+  );
+  return "id" in answer ? answer : null;
+}
+
+export function uploadStatus(media_id: string, signal: AbortSignal): Promise<UploadStatus> {
+  return body(client.GET("/upload/{media_id}", { params: { path: { media_id } }, signal }));
+}
+
+/** Whether the service and all it stands on answer. */
+export async function isReady(): Promise<boolean> {
+  try {
+    return (await fetch("/api/media/ready", { cache: "no-store" })).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Goes to a short-lived URL that downloads the file under its own name. */
+export function downloadUrl(id: string): string {
+  return `/api/media/files/${encodeURIComponent(id)}/download`;
+}
