@@ -7,10 +7,12 @@ export type FileList = components["schemas"]["FileList"];
 export type StorageStats = components["schemas"]["StorageStats"];
 export type HistoryEntry = components["schemas"]["HistoryEntry"];
 export type Presigned = components["schemas"]["Presigned"];
-export type RequestUpload = Pick<
-  components["schemas"]["RequestUpload"],
-  "fileName" | "contentType" | "fileSize" | "serviceCode"
->;
+type RequestUploadBody = components["schemas"]["RequestUpload"];
+/** Type and service are what a file and a page say they are: the service refuses the others. */
+export type RequestUpload = Pick<RequestUploadBody, "fileName" | "fileSize"> & {
+  contentType: string;
+  serviceCode: string;
+};
 export type UploadStatus = components["schemas"]["UploadStatus"];
 export type BulkDeleted = components["schemas"]["BulkDeleted"];
 export type ListQuery = NonNullable<paths["/files"]["get"]["parameters"]["query"]>;
@@ -123,7 +125,7 @@ export function presign(
   signal: AbortSignal,
 ): Promise<Presigned> {
   const params = { header: { "Idempotency-Key": idempotencyKey } };
-  const whole = { ...request, isPublic: true, scope: null, sha256: null };
+  const whole = { ...request, isPublic: true, scope: null, sha256: null } as RequestUploadBody;
   return body(client.POST("/upload/presign", { body: whole, params, signal }));
 }
 
