@@ -1,5 +1,5 @@
 import { Download, Link2, Trash2 } from "lucide-react";
-import { type MouseEvent, memo, useId } from "react";
+import { type MouseEvent, memo, useId, useState } from "react";
 import { Checkbox } from "@/components/ui/checkbox";
 import { Badge } from "@/components/ui/heading";
 import { downloadUrl, type FileResource } from "@/lib/api";
@@ -34,6 +34,8 @@ interface Props {
 export const FileCard = memo(function FileCard(props: Props) {
   const { file, index, view, selected, selecting, active, open, canWrite, actions } = props;
   const id = useId();
+  // Buttons that nobody can see or reach yet would be half the work of scrolling.
+  const [near, setNear] = useState(false);
   const reach = active ? 0 : -1;
   const press = (event: MouseEvent) => {
     if ((event.target as Element).closest("button, a")) return;
@@ -67,6 +69,7 @@ export const FileCard = memo(function FileCard(props: Props) {
       tabIndex={reach}
       onClick={press}
       onFocus={() => actions.focus(index)}
+      onPointerEnter={() => setNear(true)}
       onPointerMove={trackSpotlight}
       className={cn(
         "group spotlight min-w-0 select-none focus-visible:-outline-offset-2",
@@ -80,7 +83,7 @@ export const FileCard = memo(function FileCard(props: Props) {
           <div className="relative min-h-0 flex-1">
             {thumbnail}
             <span className="absolute top-2 left-2">{box}</span>
-            <Actions {...props} className="absolute top-2 right-2 flex-col" />
+            {(near || active) && <Actions {...props} className="absolute top-2 right-2 flex-col" />}
           </div>
           <div className="h-[4.25rem] border-t p-3">
             <p id={`${id}-name`} className="truncate text-sm" title={file.fileName}>
@@ -120,7 +123,9 @@ export const FileCard = memo(function FileCard(props: Props) {
             <span className="w-20">{formatBytes(file.fileSize)}</span>{" "}
             <span className="w-28">{formatDay(file.createdAt)}</span>
           </span>
-          <Actions {...props} className="hidden sm:flex" />
+          <span className="hidden w-[98px] sm:block">
+            {(near || active) && <Actions {...props} />}
+          </span>
         </>
       )}
     </div>

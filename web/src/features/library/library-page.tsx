@@ -40,8 +40,14 @@ export function LibraryPage({ search, onSearch }: Props) {
   const canWrite = useCan("media:files.write");
   const [selection, setSelection] = useState(NOTHING);
   const [deleting, setDeleting] = useState<readonly FileResource[] | null>(null);
-  const present = useMemo(() => new Set(files.map((file) => file.id)), [files]);
-  const chosen = useMemo(() => keepOnly(selection, present), [selection, present]);
+  // Without a selection a long list costs nothing here.
+  const chosen = useMemo(
+    () =>
+      selection.ids.size === 0
+        ? selection
+        : keepOnly(selection, new Set(files.map((file) => file.id))),
+    [selection, files],
+  );
   const chosenFiles = useMemo(
     () => files.filter((file) => chosen.ids.has(file.id)),
     [files, chosen],
