@@ -7,7 +7,6 @@ Everything else is a public file, `api/dev_cdn.py`.
 
 import asyncio
 import hmac
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,14 +15,13 @@ from tempfile import SpooledTemporaryFile
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import httpx
-import uvicorn
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
-from adapters.settings import Settings, SettingsError
+from adapters.settings import Settings
 from adapters.sigv4 import Presigner
 from adapters.system import utc_now
-from adapters.telemetry import configure, get_logger
+from adapters.telemetry import get_logger
 from api.dev_cdn import PublicFiles
 from api.dev_http import (
     Answer,
@@ -37,7 +35,7 @@ from api.dev_http import (
     s3_error,
     send_answer,
 )
-from api.process import Server
+from api.dev_process import open_upstream, run
 
 OVERRIDES = {
     "response-cache-control": "cache-control",
@@ -46,10 +44,6 @@ OVERRIDES = {
 }
 """Signed query parameters that replace a header of the answer, as S3 and R2 do."""
 URL_SECONDS = 60
-CONNECT_SECONDS = 3
-ANSWER_SECONDS = 60
-"""rclone hashes a fresh object before its first answer: 0.2 s for 100 MiB, more on a slow disk."""
-DRAIN_SECONDS = 5
 PUT_ATTEMPTS = 4
 IN_MEMORY_BYTES = 1024 * 1024
 """Of a body that may have to be sent again; more of it goes to a temporary file."""
@@ -191,55 +185,9 @@ class DevEdge:
 @asynccontextmanager
 async def open_edge(settings: Settings) -> AsyncIterator[DevEdge]:
     """The app with its connections to the S3 server."""
-    async with httpx.AsyncClient(
-        trust_env=False,
-        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=None),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-    ) as upstream:
+    async with open_upstream() as upstream:
         yield DevEdge(settings, upstream)
 
 
-async def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code."""
-    async with open_edge(settings) as edge:
-        server = Server(
-            uvicorn.Config(
-                edge,
-                host=settings.host,
-                port=settings.edge_port,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
-        )
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, setattr, server, "should_exit", True)  # noqa: FBT003
-        try:
-            await server.serve()
-        except SystemExit:  # uvicorn's way to say that it could not listen; it has logged why
-            return 1
-    return 0
-
-
-def main() -> int:
-    """The process; the exit code."""
-    try:
-        settings = Settings.from_environment()
-    except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - there are no log settings yet
-        return 2
-    if settings.environment == "production":
-        print("The development edge does not run in production.", file=sys.stderr)  # noqa: T201
-        return 2
-    configure(settings, process="edge")
-    return asyncio.run(serve(settings))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("edge", open_edge, port=lambda settings: settings.edge_port))

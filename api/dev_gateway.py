@@ -4,9 +4,7 @@ Serves the built dashboard and passes `/api/media/*` on to the public app, vouch
 that is chosen in the dashboard's switch. Who is chosen is kept in cookies.
 """
 
-import asyncio
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -16,15 +14,14 @@ from urllib.parse import unquote
 
 import httpx
 import msgspec
-import uvicorn
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
-from adapters.settings import Settings, SettingsError
-from adapters.telemetry import configure, get_logger
+from adapters.settings import Settings
+from adapters.telemetry import get_logger
 from api.dev_http import Answer, ClientGone, Request, fetch, passed_on, plain, send_answer
+from api.dev_process import open_upstream, run
 from api.errors import Envelope
-from api.process import Server
 from domain.access import SYSTEM_OWNER, Permission
 from domain.owner import valid_tenant_id
 
@@ -41,9 +38,6 @@ TYPES = {
     ".woff2": "font/woff2",
 }
 OURS_TO_SAY = ("cookie", "x-gateway-key", "x-user-id", "x-tenant-id", "x-user-permissions")
-CONNECT_SECONDS = 3
-ANSWER_SECONDS = 60
-DRAIN_SECONDS = 5
 MAX_CHOICE_BYTES = 1024
 
 
@@ -239,55 +233,9 @@ def refused(status: int, code: str, error: str) -> Answer:
 @asynccontextmanager
 async def open_gateway(settings: Settings, *, built: Path = BUILT) -> AsyncIterator[DevGateway]:
     """The app with its connections to the public app."""
-    async with httpx.AsyncClient(
-        trust_env=False,
-        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=None),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-    ) as upstream:
+    async with open_upstream() as upstream:
         yield DevGateway(settings, upstream, built=built)
 
 
-async def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code."""
-    async with open_gateway(settings) as gateway:
-        server = Server(
-            uvicorn.Config(
-                gateway,
-                host=settings.host,
-                port=settings.web_port,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
-        )
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, setattr, server, "should_exit", True)  # noqa: FBT003
-        try:
-            await server.serve()
-        except SystemExit:  # uvicorn's way to say that it could not listen; it has logged why
-            return 1
-    return 0
-
-
-def main() -> int:
-    """The process; the exit code."""
-    try:
-        settings = Settings.from_environment()
-    except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - there are no log settings yet
-        return 2
-    if settings.environment == "production":
-        print("The development gateway does not run in production.", file=sys.stderr)  # noqa: T201
-        return 2
-    configure(settings, process="web")
-    return asyncio.run(serve(settings))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("gateway", open_gateway, port=lambda settings: settings.web_port))
