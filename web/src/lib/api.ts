@@ -129,6 +129,12 @@ export function presign(
   return body(client.POST("/upload/presign", { body: whole, params, signal }));
 }
 
+/** Tell the service of a PUT that failed, which it cannot see; nobody waits for the answer. */
+export function reportPut(mediaId: string, status: number, attempt: number): void {
+  const report = { mediaId, stage: "put" as const, status, attempt };
+  client.POST("/upload/report", { body: report }).catch(() => undefined);
+}
+
 /** The file, or null while a worker goes on verifying it. */
 export async function complete(
   mediaId: string,

@@ -96,6 +96,9 @@ describe("presign", () => {
 });
 
 describe("PUT", () => {
+  // Takes the reports.
+  beforeEach(() => void vi.stubGlobal("fetch", async () => new Response(null, { status: 204 })));
+
   const put = (...given: (number | "network")[]) => {
     for (const one of given) {
       if (one === "network") vi.mocked(putObject).mockRejectedValueOnce(new NetworkError());
@@ -127,6 +130,38 @@ describe("PUT", () => {
     const error = await put(403);
     expect(error).toBeInstanceOf(UploadExpired);
     expect((error as Error).message).toBe("Upload expired, please try again.");
+  });
+});
+
+describe("reports", () => {
+  const told = (...given: (number | "network")[]) => {
+    const bodies: Promise<unknown>[] = [];
+    vi.stubGlobal("fetch", async (request: Request) => {
+      bodies.push(request.json());
+      return new Response(null, { status: 204 });
+    });
+    for (const one of given) {
+      if (one === "network") vi.mocked(putObject).mockRejectedValueOnce(new NetworkError());
+      else vi.mocked(putObject).mockResolvedValueOnce(one);
+    }
+    return outcome(putStep(PRESIGNED, new Blob(), () => undefined, signal)).then(() =>
+      Promise.all(bodies),
+    );
+  };
+  const report = (status: number, attempt: number) => ({
+    mediaId: PRESIGNED.mediaId,
+    stage: "put",
+    status,
+    attempt,
+  });
+
+  it("tell of every PUT that failed, by its attempt", async () => {
+    expect(await told("network", 503)).toEqual([report(0, 1), report(503, 2)]);
+  });
+
+  it("say nothing of one that succeeded, or that had after all", async () => {
+    expect(await told(200)).toEqual([]);
+    expect(await told("network", 412)).toEqual([report(0, 1)]);
   });
 });
 

@@ -7,6 +7,7 @@ import {
   type Presigned,
   presign,
   type RequestUpload,
+  reportPut,
   uploadStatus,
 } from "@/lib/api";
 import { putObject } from "./put-object";
@@ -79,9 +80,11 @@ export async function putStep(
       const status = await putObject(presigned, file, onProgress, signal);
       if (status >= 200 && status < 300) return;
       if (status === 412 && (attempt > 0 || repeated)) return;
+      reportPut(presigned.mediaId, status, attempt + 1);
       if (status === 403) throw new UploadExpired();
       throw new UploadRejected(`The storage refused the file (${status}).`);
     } catch (error) {
+      if (error instanceof NetworkError) reportPut(presigned.mediaId, 0, attempt + 1);
       const wait = BACKOFF[attempt];
       if (!(error instanceof NetworkError) || attempt >= PUT_RETRIES || wait === undefined) {
         throw error;
