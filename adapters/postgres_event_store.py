@@ -11,7 +11,7 @@ from psycopg import errors
 from psycopg_pool import PoolTimeout
 
 from adapters.event_mapper import COLUMNS, EVENT_TYPES, recorded_from_row
-from adapters.postgres import Pool, connection, owned, unavailable
+from adapters.postgres import Pool, connection, database_errors, owned, unavailable
 from application.context import Idempotency
 from application.ports import IngestSource, KeptOutcome, KeyClaim, KeyTaken, StreamChanged
 from domain.errors import DatabaseUnavailable, TenantRemoved
@@ -86,7 +86,7 @@ APPEND_INGEST_WITH_KEY = (
 # Nothing was appended, so there is no position anyone could wait for.
 CLAIM_ONLY = _KEY_INSERT.format(position="0") + " RETURNING position"
 
-LOAD = f"SELECT {COLUMNS} FROM load_streams(%s)"  # noqa: S608
+LOAD = f"SELECT {COLUMNS} FROM load_streams(%(streams)s)"  # noqa: S608
 KEPT = owned(
     "SELECT k.fingerprint, k.outcome::text, k.position FROM idempotency_keys AS k "
     "WHERE k.owner = c.owner AND k.user_id = %(user)s AND k.route = %(route)s "
@@ -109,9 +109,8 @@ class PostgresEventStore:
         histories: dict[str, list[Recorded]] = {stream: [] for stream in streams}
         # No stream can be named with a NUL, and text cannot carry one.
         names = [stream for stream in histories if "\0" not in stream]
-        async with connection(self._pool) as one:
-            cursor = await one.execute(LOAD, (names,), prepare=True, binary=True)
-            rows = await cursor.fetchall()
+        with database_errors():
+            rows = await self._pool.fetch(LOAD, {"streams": names})
         for row in rows:
             histories[row[0]].append(recorded_from_row(row, EVENT_TYPES.decode))
         return histories
@@ -172,17 +171,13 @@ class PostgresEventStore:
     ) -> KeptOutcome | None:
         """What this key led to before, if it was used in the 24 h before `at`."""
         parameters = _key_parameters(owner, user_id, idempotency) | {"since": at - KEY_LIFETIME}
-        async with connection(self._pool) as one:
-            row = await (await one.execute(KEPT, parameters, prepare=True)).fetchone()
-        return None if row is None else KeptOutcome(row[0], row[1].encode(), row[2])
+        with database_errors():
+            rows = await self._pool.fetch(KEPT, parameters)
+        return KeptOutcome(rows[0][0], rows[0][1].encode(), rows[0][2]) if rows else None
 
     async def _execute(self, statement: str, parameters: Mapping[str, Any]) -> int:
-        # Without the transaction that `pool.connection()` would end: the statement is autocommit.
-        one = await self._pool.getconn()
-        try:
-            return await _position(await one.execute(statement, parameters, prepare=True))
-        finally:
-            await self._pool.putconn(one)
+        rows = await self._pool.fetch(statement, parameters)
+        return int(max(position for (position,) in rows))
 
     async def _forget(self, claim: KeyClaim) -> None:
         parameters = _key_parameters(claim.owner, claim.user_id, claim.idempotency)
