@@ -11,7 +11,7 @@ from projections.shadow import REPLAY_BATCH
 from tests.projections.conftest import Log
 from tests.projections.histories import Library, deleted, media_id, uploaded
 
-FILES = "file_list_v1"
+FILES = "file_list_v2"
 
 
 @pytest.mark.parametrize("name", READ_MODELS)
@@ -26,10 +26,10 @@ async def test_a_live_model_is_what_the_log_makes_of_it(log: Log, name: str) -> 
 async def test_rows_that_went_wrong_are_named(log: Log) -> None:
     await log.append([event for number in range(1, 6) for event in uploaded("t:ls_a", number)])
     await log.follow()
-    await log.execute("DELETE FROM file_list_v1 WHERE media_id = %s", media_id(1))
-    await log.execute("UPDATE file_list_v1 SET file_size = 7 WHERE media_id = %s", media_id(2))
+    await log.execute("DELETE FROM file_list_v2 WHERE media_id = %s", media_id(1))
+    await log.execute("UPDATE file_list_v2 SET file_size = 7 WHERE media_id = %s", media_id(2))
     await log.execute(
-        "UPDATE file_list_v1 SET media_id = 'media_zzzzzzzzzzzzzzzz' WHERE media_id = %s",
+        "UPDATE file_list_v2 SET media_id = 'media_zzzzzzzzzzzzzzzz' WHERE media_id = %s",
         media_id(3),
     )
     compared = await log.verify(FILES)
@@ -125,7 +125,7 @@ async def test_what_another_version_began_is_not_gone_on_with(log: Log, long_his
 async def test_a_row_is_told_with_both_its_sides(log: Log) -> None:
     await log.append(uploaded("t:ls_a", 1))
     await log.follow()
-    await log.execute("UPDATE file_list_v1 SET key = 'elsewhere'")
+    await log.execute("UPDATE file_list_v2 SET key = 'elsewhere'")
     (difference,) = (await log.verify(FILES)).shown
     assert isinstance(difference, Difference)
     assert difference.table == FILES
