@@ -72,6 +72,7 @@ def startup_options(url: str, *, role: Role, transaction_seconds: int = TRANSACT
     own = {
         "role": role,
         "timezone": "UTC",
+        "datestyle": "ISO",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
         "transaction_timeout": f"{transaction_seconds}s",
         # Whatever the server's default: what was answered must not be lost, nor a position go back.

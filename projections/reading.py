@@ -86,5 +86,16 @@ _WITH_MICROSECONDS = len('"2026-04-29T10:00:00.123000Z"')
 def rfc3339(at: datetime) -> str:
     """The time in UTC with milliseconds, as api.md wants it."""
     # A page formats 100 of them: isoformat with a timespec takes 2 µs each, this a fifth of it.
-    text = _encode_time(at.astimezone(UTC)).decode()
+    text = _encode_time(at).decode()
+    if text[-2] != "Z":
+        text = _encode_time(at.astimezone(UTC)).decode()
     return f"{text[1:24] if len(text) == _WITH_MICROSECONDS else text[1:20] + '.000'}Z"
+
+
+def rfc3339_of_text(at: str) -> str:
+    """The same for what PostgreSQL writes of a timestamptz: `2026-04-29 10:00:00.12+00`.
+
+    Our connections are in UTC and in ISO style (`adapters/postgres.py`, startup_options).
+    """
+    milliseconds = f"{at[19:-3] or '.'}000"[:4]
+    return f"{at[:10]}T{at[11:19]}{milliseconds}Z"

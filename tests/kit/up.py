@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +26,12 @@ class Up:
     """One `./dev up`, and what it printed."""
 
     def __init__(
-        self, home: Path, *options: str, edge_port: int | None = None, web: bool = False
+        self,
+        home: Path,
+        *options: str,
+        edge_port: int | None = None,
+        web: bool = False,
+        environment: Mapping[str, str] = UNLIMITED,
     ) -> None:
         self.home = home
         self.ports = [free_port(), free_port(), edge_port or free_port()]
@@ -40,7 +45,7 @@ class Up:
                     *("--port", api, "--internal-port", internal, "--edge-port", edge, *options),
                 ],
                 cwd=ROOT,
-                env=child_environment({}, defaults=UNLIMITED),
+                env=child_environment({}, defaults=environment),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
