@@ -23,7 +23,12 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
-from domain.placement_events import FilePurgeRequested, FileRestored, VisibilityChanged
+from domain.placement_events import (
+    FilePurgeRequested,
+    FileRestored,
+    PlacementRequested,
+    VisibilityChanged,
+)
 from domain.tenant import TenantRemoved
 
 
@@ -37,7 +42,12 @@ def react(recorded: Recorded) -> Sequence[Job]:
             return [DiscardIncoming(media_id=stream, key=event.key)]
         case VerificationDeferred():
             return [VerifyUpload(media_id=stream)]
-        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as event:
+        case (
+            FileDeleted(bin_until=datetime())
+            | FileRestored()
+            | VisibilityChanged()
+            | PlacementRequested() as event
+        ):
             return _until_settled(PlaceObjects, recorded, event.settles_at)
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:
             return _until_settled(PurgeObjects, recorded, event.settles_at)

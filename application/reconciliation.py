@@ -40,14 +40,6 @@ CHUNK = 200
 LOOKS_AT_ONCE = 16
 
 
-class Listing(Protocol):
-    """All objects of a bucket."""
-
-    def listed(self, bucket: Home, *, after: str) -> AsyncIterator[Sequence[Listed]]:
-        """Pages of objects in the order of their keys, behind `after`."""
-        ...
-
-
 class Library(Protocol):
     """All files there are."""
 
@@ -72,7 +64,6 @@ class Reconciliation:
         self,
         media: Media,
         objects: ObjectStore,
-        listing: Listing,
         library: Library,
         *,
         clock: Clock,
@@ -80,22 +71,19 @@ class Reconciliation:
     ) -> None:
         self._media = media
         self._objects = objects
-        self._listing = listing
         self._library = library
         self._clock = clock
         self._bin_for = bin_for
 
     async def objects(self, bucket: Home, *, after: str = "") -> AsyncGenerator[Looked, None]:
         """Look at every object of a bucket behind the key."""
-        async for page in self._listing.listed(bucket, after=after):
+        async for page in self._objects.listed(bucket, after=after):
             findings: list[Finding] = []
             for start in range(0, len(page), CHUNK):
                 findings += await self._judged(page[start : start + CHUNK])
             yield Looked(page[-1].key, len(page), findings)
 
-    async def files(
-        self, *, after: str = "", hashes: bool = False
-    ) -> AsyncGenerator[Looked, None]:
+    async def files(self, *, after: str = "", hashes: bool = False) -> AsyncGenerator[Looked, None]:
         """Look at every file behind the id; with `hashes`, read the bytes of each."""
         turns = asyncio.Semaphore(LOOKS_AT_ONCE)
 
@@ -142,9 +130,7 @@ class Reconciliation:
 
     async def _standing(self, file: MediaFile) -> frozenset[Home]:
         heads = [await self._objects.head(home, file.key) for home in HOMES]
-        return frozenset(
-            home for home, head in zip(HOMES, heads, strict=True) if head is not None
-        )
+        return frozenset(home for home, head in zip(HOMES, heads, strict=True) if head is not None)
 
     async def repair(self, finding: Finding, context: SystemContext) -> Finding | None:
         """Mend what is still wrong; what was mended, or None. Of FOREIGN nothing ever is.

@@ -68,9 +68,9 @@ class StrayObjectFound(Event, frozen=True, kw_only=True):
 RECONCILIATION_EVENTS: tuple[type[Event], ...] = (StrayObjectFound,)
 
 
-def judge_object(listed: Listed, media_id: str | None, file: MediaFile | None, *, at: datetime) -> (
-    Finding | None
-):
+def judge_object(
+    listed: Listed, media_id: str | None, file: MediaFile | None, *, at: datetime
+) -> Finding | None:
     """What an object that stands in a bucket says; `file` is the one its key names."""
 
     def finding(kind: FindingKind, detail: str) -> Finding:
@@ -125,9 +125,9 @@ def _under_way(file: MediaFile, at: datetime) -> bool:
     return file.ended and not file.purged
 
 
-def give_up_bytes(file: MediaFile, finding: Finding, *, at: datetime, bin_for: timedelta) -> (
-    list[Event]
-):
+def give_up_bytes(
+    file: MediaFile, finding: Finding, *, at: datetime, bin_for: timedelta
+) -> list[Event]:
     """Decide that a file whose bytes are not what was proven leaves the library.
 
     Damaged bytes go to the bin, so that a person may look at them; lost ones have none.

@@ -13,7 +13,14 @@ import pytest
 from adapters.postgres_migrations import migration_files
 from api.errors import STATUS
 from application.jobs import JOBS
-from domain import errors, media_file_events, placement_events, tenant, webhook_events
+from domain import (
+    errors,
+    media_file_events,
+    placement_events,
+    reconciliation,
+    tenant,
+    webhook_events,
+)
 from domain.errors import MediaError
 from domain.event import Event, UnknownEvent
 from projections.read_models import READ_MODELS
@@ -97,6 +104,7 @@ def test_no_two_events_share_a_stored_name() -> None:
     modules = {
         media_file_events.__name__,
         placement_events.__name__,
+        reconciliation.__name__,
         tenant.__name__,
         webhook_events.__name__,
     }

@@ -116,7 +116,6 @@ class _Look:
         self._reconciliation = Reconciliation(
             runtime.media,
             runtime.objects,
-            runtime.listing,
             FileListLibrary(runtime.pool),
             clock=runtime.clock,
             bin_for=runtime.settings.bin_for,
