@@ -13,6 +13,7 @@ from adapters.decoder_check import DecoderCheck
 from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
+from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.postgres_webhooks import PostgresDeliveries, PostgresWebhookTargets
 from adapters.r2_object_store import R2ObjectStore
@@ -24,9 +25,11 @@ from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
 from application.deletion import Deletion
+from application.derivation import Derivation
 from application.ingest import Ingest
 from application.media import Media
 from application.ports import Clock, ContentProof, Identities, ObjectStore
+from application.renditions import Renditions
 from application.source_receiver import SourceReceiver
 from application.upkeep import Upkeep
 from application.upload_reports import UploadReports
@@ -58,6 +61,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     ingest: Ingest
     deletion: Deletion
     upkeep: Upkeep
+    renditions: Renditions
+    derivation: Derivation
     limits: RedisLimits
     webhooks: Webhooks
     webhook_delivery: WebhookDelivery
@@ -134,6 +139,18 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             deletion=traced(Deletion(media, objects, owner_bypass=settings.owner_bypass)),
             upkeep=traced(
                 Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
+            ),
+            renditions=traced(
+                Renditions(media, identities, clock=utc_now, presets=settings.presets)
+            ),
+            derivation=traced(
+                Derivation(
+                    media,
+                    objects,
+                    renderer=proof,
+                    locks=PostgresFileLocks(settings.database_url),
+                    presets=settings.presets,
+                )
             ),
             limits=limits,
             webhooks=traced(webhooks),

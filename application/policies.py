@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 from application.jobs import (
+    ClearRenditions,
+    DeriveRendition,
     DiscardIncoming,
     FetchSource,
+    InspectFile,
     Job,
     PurgeObjects,
     RemoveTenantFiles,
@@ -21,6 +24,8 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
+from domain.rendition import has_renditions
+from domain.rendition_events import RenditionRequested, RenditionStored
 from domain.tenant import TenantRemoved
 
 
@@ -31,14 +36,20 @@ def react(recorded: Recorded) -> Sequence[Job]:
         case IngestRequested():
             return [FetchSource(media_id=stream)]
         case UploadCompleted() as event:
-            return [DiscardIncoming(media_id=stream, key=event.key)]
+            return [DiscardIncoming(media_id=stream, key=event.key), InspectFile(media_id=stream)]
+        case RenditionRequested() as event:
+            return [DeriveRendition(media_id=stream, preset=event.preset, format=event.format)]
+        case RenditionStored(replaces=str()):
+            return [ClearRenditions(media_id=stream)]
         case VerificationDeferred():
             return [VerifyUpload(media_id=stream)]
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:
-            now = PurgeObjects(media_id=stream)
-            if event.settles_at <= recorded.at:
-                return [now]
-            return [now, PurgeObjects(media_id=stream, not_before=event.settles_at)]
+            jobs: list[Job] = [PurgeObjects(media_id=stream)]
+            if event.settles_at > recorded.at:
+                jobs.append(PurgeObjects(media_id=stream, not_before=event.settles_at))
+            if isinstance(event, FileDeleted) and has_renditions(event.mime_type):
+                jobs.append(ClearRenditions(media_id=stream))
+            return jobs
         case PurgeRetried():
             return [PurgeObjects(media_id=stream)]
         case TenantRemoved():
