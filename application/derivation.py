@@ -7,17 +7,13 @@ moved on meanwhile takes away what it wrote.
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from io import BytesIO
 from typing import Protocol
 
 from application.context import SystemContext
 from application.media import Decided, Media
 from application.ports import (
-    BUCKETS,
     Bucket,
     ObjectChanged,
-    ObjectExists,
-    ObjectHeaders,
     ObjectStore,
     Refused,
 )
@@ -29,12 +25,12 @@ from application.rendering import (
     Rendered,
     Renderer,
 )
+from application.rendition_store import SourceAway, sweep_renditions, write_rendition
 from application.verification import bucket_of
 from domain import derivation
 from domain.access import Access
 from domain.event import Event
 from domain.media_file import MediaFile, Status
-from domain.media_type import IMMUTABLE
 from domain.rendition import (
     POSTER,
     POSTER_FORMAT,
@@ -46,7 +42,6 @@ from domain.rendition import (
     format_of,
     has_renditions,
     mime_of,
-    rendition_folder,
     rendition_key,
 )
 from domain.rendition_events import PosterStored
@@ -58,10 +53,6 @@ class Digest(Protocol):
     def update(self, part: bytes, /) -> None:
         """Take in the next bytes."""
         ...
-
-
-class SourceAway(Exception):
-    """The file's bytes are not where they belong just now: try again."""
 
 
 class Derivation:
@@ -177,22 +168,18 @@ class Derivation:
                 current = await self._file(media_id)
                 if current is None:
                     return None
-                await self.sweep(current)
+                await sweep_renditions(self._objects, current)
                 return await self._append(current, derivation.cleared(current), context)
 
             return await self._media.repeatedly(attempt)
 
-    async def sweep(self, file: MediaFile) -> None:
-        """Remove what the file's folder of renditions holds and no fact of the file names."""
-        for bucket in BUCKETS:
-            if bucket == "incoming":
-                continue
-            lives = file.status is Status.UPLOADED and bucket == bucket_of(file)
-            kept = file.derived.keys if lives else ()
-            found = self._objects.list_folder(bucket, rendition_folder(file.key))
-            gone = [key async for key in found if key not in kept]
-            if gone:
-                await self._objects.delete(bucket, gone)
+    async def sweep(self, media_id: str) -> None:
+        """Remove what stands beside a file whose life is over; part of its purge."""
+        file = await self._file(media_id)
+        if file is None or not file.ended or file.purged or not has_renditions(file.mime_type):
+            return
+        async with self._locks.hold(media_id):
+            await sweep_renditions(self._objects, file)
 
     async def give_up_inspection(self, media_id: str, error: str, context: SystemContext) -> None:
         """Say in the log that looking into the file was tried as often as allowed."""
@@ -257,7 +244,9 @@ class Derivation:
         recipe = POSTER_RECIPE if preset is None else preset.recipe
         key = rendition_key(file.key, picture.name, recipe, picture.format)
         mime_type = mime_of(picture.format)
-        size = await self._write(bucket_of(file), key, picture.body, mime_type)
+        size = await write_rendition(
+            self._objects, bucket_of(file), key, picture.body, mime_type=mime_type
+        )
         if preset is None:
             poster = PosterStored(
                 recipe=recipe, format=mime_type, key=key, bytes=size,
@@ -268,21 +257,6 @@ class Derivation:
             key=key, mime_type=mime_type, bytes=size, width=picture.width, height=picture.height
         )
         return derivation.stored(file, picture.name, preset, made)
-
-    async def _write(self, bucket: Bucket, key: str, body: bytes, mime_type: str) -> int:
-        """What stands under the key afterwards, in bytes; an earlier run's stays as it is."""
-        headers = ObjectHeaders(mime_type, IMMUTABLE, "inline")
-        standing = await self._objects.head(bucket, key)
-        if standing is not None:
-            return standing.size
-        try:
-            await self._objects.write(bucket, key, BytesIO(body), headers=headers)
-        except ObjectExists:
-            standing = await self._objects.head(bucket, key)
-            if standing is None:
-                raise SourceAway(key) from None
-            return standing.size
-        return len(body)
 
     async def _conclude(
         self,
@@ -305,7 +279,7 @@ class Derivation:
                 # Deleted or moved while it was written: nobody else knows of these objects.
                 current = await self._file(seen.id)
                 if current is not None and current.derived.life != seen.derived.life:
-                    await self.sweep(current)
+                    await sweep_renditions(self._objects, current)
 
     async def _append(
         self, file: MediaFile, events: Sequence[Event], context: SystemContext
