@@ -47,7 +47,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Literal["development", "production"] = "production"
     """`production` refuses every development default."""
-
     database_url: str
     """PostgreSQL, as `postgresql://user:password@host:port/database`."""
     redis_url: str
@@ -61,12 +60,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Secrets that sign page cursors, the newest last."""
     owner_bypass: OwnerBypass = "all"
     """How far `system:owner` reaches: `all` workspaces, or its own `tenant` (spec 6.3)."""
-
     cors_origins: tuple[str, ...] = ("https://app.logicspike.com", "https://logicspike.com")
     """Origins whose pages may read answers (spec 6.8). Development adds `http://localhost:3000`."""
 
     public_base_url: str
     """Where public files are served, without a trailing slash. It has no fallback (spec 15)."""
+    delivery_base_url: str = ""
+    """Where `/cdn` and `/m` of this service are reached from outside; the public app unless set."""
     s3_endpoint: str
     """The S3 API, as `https://<account>.r2.cloudflarestorage.com`."""
     s3_upload_endpoint: str = ""
@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     """JSON: service code → `{"types": […], "max_bytes": {"image": …}}`, both optional."""
 
-    presets: Mapping[str, Preset] = DEFAULT_PRESETS
+    presets: Mapping[str, Preset] = msgspec.field(default_factory=lambda: DEFAULT_PRESETS)
     """JSON: the variants there are, name → `{"width", "height", "fit", "formats", …}` (ADR 19)."""
     metadata_policy: MetadataPolicy = "strip-location"
     """What is removed of metadata before a file is served (ADR 20); `keep`: nothing."""
@@ -216,7 +216,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return settings
 
     def _check(self) -> None:
-        for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
+        for name in ("public_base_url", "delivery_base_url", "s3_endpoint", "s3_upload_endpoint"):
             url = getattr(self, name)
             if url and not url.startswith(("http://", "https://")):
                 raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")

@@ -17,6 +17,7 @@ from api.public_routes import ROUTES
 from docs import contract
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.rendition_events import RENDITION_EVENTS
 from domain.tenant import TENANT_EVENTS
 from domain.webhook_events import WEBHOOK_EVENTS
 
@@ -63,6 +64,7 @@ def events() -> str:
     ]
     for title, members in (
         ("A file", MEDIA_FILE_EVENTS),
+        ("What was found in a file and made from it", RENDITION_EVENTS),
         ("A workspace", TENANT_EVENTS),
         ("A webhook", WEBHOOK_EVENTS),
     ):

@@ -7,7 +7,16 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from adapters.postgres import Pool, connection
-from application.jobs import FetchSource, Job, PurgeObjects, RemoveTenantFiles, VerifyUpload
+from application.jobs import (
+    ClearRenditions,
+    DeriveRendition,
+    FetchSource,
+    InspectFile,
+    Job,
+    PurgeObjects,
+    RemoveTenantFiles,
+    VerifyUpload,
+)
 from projections import audit_trail, pending_uploads, unfinished_work
 from projections.projection import checkpoint_of
 from projections.unfinished_work import UnfinishedWork
@@ -64,3 +73,10 @@ def _job(work: UnfinishedWork) -> Job:
             return FetchSource(media_id=work.stream)
         case "tenant_removal":
             return RemoveTenantFiles(tenant_id=work.stream.removeprefix("tenant_"))
+        case "inspect":
+            return InspectFile(media_id=work.stream)
+        case "clear":
+            return ClearRenditions(media_id=work.stream)
+        case kind:
+            _, preset, mime_type = kind.split(" ")
+            return DeriveRendition(media_id=work.stream, preset=preset, format=mime_type)
