@@ -98,6 +98,7 @@ STATUS: dict[type[MediaError], int] = {
     errors.UploadExpired: 410,
     PayloadTooLarge: 413,
     UnsupportedMediaType: 415,
+    errors.Infected: 422,
     RateLimited: 429,
     errors.DatabaseUnavailable: 500,
     Crash: 500,

@@ -64,13 +64,13 @@ FILE: Json = {
 VERIFYING: Json = {
     "mediaId": MEDIA_ID,
     "status": "pending_upload",
-    "processing": True,
+    "processing": "verifying",
     "statusUrl": f"/upload/{MEDIA_ID}",
 }
 STATUS: Json = {
     "mediaId": MEDIA_ID,
     "status": "uploaded",
-    "processing": False,
+    "processing": None,
     "file": FILE,
     "error": None,
 }

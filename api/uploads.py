@@ -18,6 +18,7 @@ from application.uploads import CompleteUpload, PresignedUpload, RequestUpload, 
 from domain.access import Permission
 from domain.errors import MediaError
 from domain.media_file import MediaFile, Status
+from domain.scanning import Processing, processing_of
 from projections.file_resource import FileResource, url_of
 from projections.reading import rfc3339
 
@@ -43,7 +44,7 @@ class Verifying(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     media_id: str
     status: str = Status.PENDING
-    processing: bool = True
+    processing: Processing
     status_url: str
 
 
@@ -59,7 +60,8 @@ class UploadStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     media_id: str
     status: str
-    processing: bool
+    processing: Processing | None
+    """What a worker is doing for it."""
     file: FileResource | None
     error: UploadError | None
 
@@ -105,7 +107,9 @@ async def complete(request: MediaRequest) -> ASGIResponse:
     result = await runtime.uploads.complete_upload(command, context)
     if isinstance(result, VerificationPending):
         status_url = f"/upload/{result.media_id}"
-        body = Verifying(media_id=result.media_id, status_url=status_url)
+        body = Verifying(
+            media_id=result.media_id, processing=result.processing, status_url=status_url
+        )
         return answer(body, position=result.position, status=202)
     note_file(request, result)
     file = FileResource.of(result, public_base_url=runtime.settings.public_base_url)
@@ -144,7 +148,7 @@ def _status(file: MediaFile, refusal: MediaError | None, public_base_url: str) -
     return UploadStatus(
         media_id=file.id,
         status=status,
-        processing=status is Status.PENDING and (file.deferred or file.awaits_source),
+        processing=processing_of(file) if status is Status.PENDING else None,
         file=FileResource.of(file, public_base_url=public_base_url) if uploaded else None,
         error=error and UploadError(error.code, error.error),
     )

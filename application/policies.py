@@ -8,6 +8,7 @@ from application.jobs import (
     Job,
     PurgeObjects,
     RemoveTenantFiles,
+    ScanUpload,
     VerifyUpload,
 )
 from domain.event import Recorded
@@ -21,6 +22,7 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
+from domain.scan_events import ScanRequested
 from domain.tenant import TenantRemoved
 
 
@@ -34,6 +36,8 @@ def react(recorded: Recorded) -> Sequence[Job]:
             return [DiscardIncoming(media_id=stream, key=event.key)]
         case VerificationDeferred():
             return [VerifyUpload(media_id=stream)]
+        case ScanRequested():
+            return [ScanUpload(media_id=stream)]
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:
             now = PurgeObjects(media_id=stream)
             if event.settles_at <= recorded.at:

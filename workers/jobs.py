@@ -25,6 +25,7 @@ from application.jobs import (
     PurgeObjects,
     RemoveTenantFiles,
     RetryWebhook,
+    ScanUpload,
     SweepUploads,
     VerifyUpload,
 )
@@ -71,6 +72,12 @@ async def verify_upload(runtime: Runtime, job: VerifyUpload, context: SystemCont
     return _about(await runtime.uploads.verify_upload(job.media_id, context))
 
 
+async def scan_upload(runtime: Runtime, job: ScanUpload, context: SystemContext) -> Fields:
+    """Have an upload scanned that no request waits for."""
+    file = await runtime.scanning.scan_upload(job.media_id, context)
+    return _about(file) | ({"outcome": file.rejection_code} if file and file.rejection else {})
+
+
 async def purge_objects(runtime: Runtime, job: PurgeObjects, context: SystemContext) -> Fields:
     """Remove the bytes of an ended file."""
     return _about(await runtime.deletion.purge_objects(job.media_id, context))
@@ -104,6 +111,7 @@ BODIES: Mapping[type[Job], Body] = {
     FetchSource: fetch_source,
     DiscardIncoming: discard_incoming,
     VerifyUpload: verify_upload,
+    ScanUpload: scan_upload,
     PurgeObjects: purge_objects,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
@@ -172,16 +180,18 @@ class JobRunner:
         return await BODIES[type(job)](self._runtime, job, self._context(attempt))
 
     async def give_up(self, job: Job, attempt: Attempt, error: str) -> None:
-        """Record a failed purge or fetch in the log; of other jobs the scheduler asks again."""
+        """Record a failed purge, scan or fetch in the log; others the scheduler asks for again."""
         event = f"media.job.{job.NAME}"
         JOBS_RUN.labels(job.NAME, "gave_up").inc()
         self._log.error(event, **_subject(job, attempt), status="gave_up", error=error)
         if isinstance(job, FetchSource):
             unavailable = SourceUnavailable(NOT_FETCHED)
             await self._runtime.ingest.fail(job.media_id, unavailable, self._context(attempt))
+        # Events are kept for ever: what a library says in an error is not.
+        why = self._redactor.text(error)[:MAX_REASON]
+        if isinstance(job, ScanUpload):
+            await self._runtime.scanning.fail_scan(job.media_id, why, self._context(attempt))
         if isinstance(job, PurgeObjects):
-            # Events are kept for ever: what a library says in an error is not.
-            why = self._redactor.text(error)[:MAX_REASON]
             context = self._context(attempt)
 
             async def record() -> None:
@@ -240,7 +250,11 @@ async def work(
         namespace=settings.redis_namespace,
         heartbeat_seconds=settings.job_heartbeat_seconds,
     )
-    threads = {Job.QUEUE: settings.job_threads, FetchSource.QUEUE: settings.fetch_threads}
+    threads = {
+        Job.QUEUE: settings.job_threads,
+        FetchSource.QUEUE: settings.fetch_threads,
+        ScanUpload.QUEUE: settings.scan_threads,
+    }
     worker = DramatiqWorker(
         queue,
         JobRunner(runtime, queue),

@@ -7,7 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from adapters.postgres import Pool, connection
-from application.jobs import FetchSource, Job, PurgeObjects, RemoveTenantFiles, VerifyUpload
+from application.jobs import (
+    FetchSource,
+    Job,
+    PurgeObjects,
+    RemoveTenantFiles,
+    ScanUpload,
+    VerifyUpload,
+)
 from projections import audit_trail, pending_uploads, unfinished_work
 from projections.projection import checkpoint_of
 from projections.unfinished_work import UnfinishedWork
@@ -60,6 +67,8 @@ def _job(work: UnfinishedWork) -> Job:
             return PurgeObjects(media_id=work.stream, not_before=not_before)
         case "verify":
             return VerifyUpload(media_id=work.stream)
+        case "scan":
+            return ScanUpload(media_id=work.stream)
         case "fetch":
             return FetchSource(media_id=work.stream)
         case "tenant_removal":
