@@ -257,11 +257,11 @@ class Uploads:
         file.check_completable(at=context.at, pending_lifetime=self._pending_lifetime)
         if file.status is Status.UPLOADED:
             return await self._record(file, access, context, [], claim)
-        left = deadline - asyncio.get_running_loop().time()
-        scan_seconds = SCAN_SHARE * min(left, self._complete_wait.total_seconds())
+        now = asyncio.get_running_loop().time()
+        scan_until = now + SCAN_SHARE * min(deadline - now, self._complete_wait.total_seconds())
         try:
             async with asyncio.timeout_at(deadline):
-                verified = await self._verification.verify(file, scan_seconds=scan_seconds)
+                verified = await self._verification.verify(file, scan_until=scan_until)
         except NothingStored:
             # A concurrent complete may have been faster and have emptied incoming since.
             current = (await self._media.load(file.id)).file(file.id)

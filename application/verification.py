@@ -99,11 +99,11 @@ class Verification:
         self._scanner = scanner
         self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
 
-    async def verify(self, file: MediaFile, *, scan_seconds: float) -> Verified:
+    async def verify(self, file: MediaFile, *, scan_until: float) -> Verified:
         """Scan and prove the bytes in incoming and put them into their bucket.
 
         Raises NothingStored, Mismatch, StreamChanged (look again), SandboxUnavailable, or
-        ScannerUnavailable, also when there is no verdict within `scan_seconds`.
+        ScannerUnavailable, also when there is no verdict at `scan_until`, a time of the loop.
         """
         # Many completes of one file, or one after a crash, are no reason to decode it again.
         turn = self._turns.setdefault(file.key, _Turn())
@@ -116,11 +116,11 @@ class Verification:
                     if turn.passed is not None and turn.passed.etag != stored.etag:
                         turn.passed = None
                     parts = self._parts(file, stored.etag)
-                    await self._scan(file, stored, parts, turn, scan_seconds)
+                    await self._scan(file, stored, parts, turn, scan_until)
                     size = await self._prove(file, stored.etag)
                 else:
                     parts = self._objects.stream(bucket, file.key, etag=standing.etag)
-                    await self._scan(file, standing, parts, turn, scan_seconds)
+                    await self._scan(file, standing, parts, turn, scan_until)
                     size = standing.size
                 return Verified(size, () if turn.passed is None else (turn.passed,))
         except ObjectChanged:
@@ -143,19 +143,19 @@ class Verification:
         stored: StoredObject,
         parts: AsyncGenerator[bytes, None],
         turn: _Turn,
-        seconds: float,
+        until: float,
     ) -> None:
         """Have the bytes scanned, unless these very ones were."""
         needed = self._scanner is not None or file.scan.waiting
         if not needed or turn.passed is not None or file.scan.clean_etag == stored.etag:
             return
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with asyncio.timeout_at(until) as limit:
                 turn.passed = await self._scanned(stored, parts)
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise ScannerUnavailable(f"There is no verdict within {seconds:g} s.") from None
+            raise ScannerUnavailable("There is no verdict in time.") from None
 
     async def _scanned(
         self, stored: StoredObject, parts: AsyncGenerator[bytes, None]
