@@ -55,14 +55,13 @@ def complete(file: MediaFile) -> CompleteUpload:
     return CompleteUpload(media_id=file.id)
 
 
-async def stored(library: Library, body: bytes, mime_type: str = PDF, **changes: str) -> MediaFile:
+async def stored(library: Library, body: bytes, mime_type: str = PDF) -> MediaFile:
     """A pending upload of this type whose bytes are in incoming."""
     command = RequestUpload(
         file_name="a.file",
         content_type=mime_type,
         file_size=len(body),
         service_code="blog",
-        **changes,
     )
     upload = await library.runtime.uploads.request_upload(command, library.context())
     await put(library, upload.file, body)
@@ -341,7 +340,7 @@ async def test_the_sweep_leaves_what_waits_for_its_scan_and_its_bytes(
     await uploads.complete_upload(complete(waiting), library.context())
 
     class Everything(ReadModelWorkList):
-        async def overdue_uploads(self, before):  # type: ignore[no-untyped-def]
+        async def overdue_uploads(self, before):
             del before
             for file in (waiting, forgotten):
                 yield file.id
