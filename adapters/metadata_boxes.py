@@ -107,9 +107,7 @@ def avif(body: bytes, *, everything: bool) -> tuple[bytes, Removed]:
     return bytes(changed), removed
 
 
-def _clean_items(
-    body: bytearray, at: int, end: int, removed: Removed, *, everything: bool
-) -> None:
+def _clean_items(body: bytearray, at: int, end: int, removed: Removed, *, everything: bool) -> None:
     inner = {kind: (content, over) for kind, _, content, over in boxes(body, at, end)}
     if b"iinf" not in inner or b"iloc" not in inner:
         return
@@ -188,6 +186,6 @@ def _places_of_items(
             number(index_bytes)
             start, size = base + number(offset_bytes), number(length_bytes)
             start += data if inside == 1 else 0
-            if inside <= 1 and 0 < start and start + size <= len(body):
+            if inside <= 1 and start > 0 and start + size <= len(body):
                 pieces.append((start, size))
         yield item, pieces

@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from adapters.clamd_scanner import ClamdScanner
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
@@ -20,6 +21,8 @@ from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer, PositionHints
 from adapters.redis_limits import RedisLimits
 from adapters.sandbox_proof import SandboxProof
+from adapters.scanner_address import ScannerAddress
+from adapters.scanner_check import ScannerCheck
 from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
@@ -30,6 +33,7 @@ from application.ingest import Ingest
 from application.media import Media
 from application.ports import Clock, ContentProof, Identities, ObjectStore
 from application.renditions import Renditions
+from application.scanning import Scanning
 from application.source_receiver import SourceReceiver
 from application.upkeep import Upkeep
 from application.upload_reports import UploadReports
@@ -56,8 +60,11 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     objects: ObjectStore
     proof: ContentProof
     decoders: DecoderCheck
+    scanner: ScannerCheck | None
+    """None where nothing is scanned."""
     uploads: Uploads
     reports: UploadReports
+    scanning: Scanning
     ingest: Ingest
     deletion: Deletion
     upkeep: Upkeep
@@ -94,15 +101,22 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         hints = PositionHints(settings.redis_url, channel=channel)
         stack.push_async_callback(hints.close)
         objects = await stack.enter_async_context(R2ObjectStore.open(settings))
-        sandbox = DecodeSandbox(servers=settings.decoders)
+        sandbox = DecodeSandbox(servers=settings.decoders, metadata=settings.metadata_policy)
         sandbox.start_when_needed()
         stack.push_async_callback(sandbox.close)
         proof = SandboxProof(sandbox, decoders=settings.decoders)
         decoders = DecoderCheck(proof)
         await stack.enter_async_context(background(decoders.watch()))
+        scanner = ClamdScanner(ScannerAddress.parse(settings.scanner)) if settings.scanner else None
+        scanner_check = ScannerCheck(scanner) if scanner is not None else None
+        if scanner_check is not None:
+            await stack.enter_async_context(background(scanner_check.watch()))
         identities = RandomIdentities()
         media = Media(traced(PostgresEventStore(pool)), announce=announcer.announce)
         inspector = MagicContentInspector()
+        verification = Verification(
+            objects, inspector, proof, scanner, metadata=settings.metadata_policy
+        )
         fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
         webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)
         yield Runtime(
@@ -112,11 +126,12 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             objects=objects,
             proof=proof,
             decoders=decoders,
+            scanner=scanner_check,
             uploads=traced(
                 Uploads(
                     media,
                     objects,
-                    Verification(objects, inspector, proof),
+                    verification,
                     identities,
                     rules=settings.upload_rules,
                     pending_lifetime=settings.pending_lifetime,
@@ -124,6 +139,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                 )
             ),
             reports=traced(UploadReports(media, owner_bypass=settings.owner_bypass)),
+            scanning=traced(Scanning(media, verification, clock=utc_now)),
             ingest=traced(
                 Ingest(
                     media,

@@ -101,6 +101,7 @@ STATUS: dict[type[MediaError], int] = {
     PayloadTooLarge: 413,
     UnsupportedMediaType: 415,
     errors.RenditionUnavailable: 422,
+    errors.Infected: 422,
     RateLimited: 429,
     errors.DatabaseUnavailable: 500,
     Crash: 500,

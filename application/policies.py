@@ -11,6 +11,7 @@ from application.jobs import (
     Job,
     PurgeObjects,
     RemoveTenantFiles,
+    ScanUpload,
     VerifyUpload,
 )
 from domain.event import Recorded
@@ -26,6 +27,7 @@ from domain.media_file_events import (
 )
 from domain.rendition import has_renditions
 from domain.rendition_events import RenditionRequested, RenditionStored
+from domain.scan_events import ScanRequested
 from domain.tenant import TenantRemoved
 
 
@@ -43,6 +45,8 @@ def react(recorded: Recorded) -> Sequence[Job]:
             return [ClearRenditions(media_id=stream)]
         case VerificationDeferred():
             return [VerifyUpload(media_id=stream)]
+        case ScanRequested():
+            return [ScanUpload(media_id=stream)]
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:
             jobs: list[Job] = [PurgeObjects(media_id=stream)]
             if event.settles_at > recorded.at:

@@ -223,6 +223,8 @@ class Accepted(msgspec.Struct, frozen=True):
     """Of what is to be served."""
     rewritten: BinaryIO | None = None
     """What is to be stored in its place, from the start; None: the bytes as they are."""
+    removed: tuple[str, ...] = ()
+    """Where it told what is not to be served, and does no longer (`domain/metadata.py`)."""
 
 
 class Refused(msgspec.Struct, frozen=True):

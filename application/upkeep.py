@@ -9,7 +9,8 @@ from application.ports import Clock, ObjectStore, WorkList
 from domain.access import Access
 from domain.errors import MediaNotFound
 from domain.event import Event
-from domain.media_file import MediaFile
+from domain.media_file import MediaFile, Status
+from domain.object_key import media_id_of
 from domain.owner import tenant
 from domain.tenant import stream_of
 
@@ -54,8 +55,19 @@ class Upkeep:
         before = context.at - self._pending_lifetime - LEFTOVER_GRACE
         leftovers = self._objects.list_older_than("incoming", before)
         async for keys in _chunks(leftovers, DELETE_CHUNK):
-            await self._objects.delete("incoming", keys)
+            await self._objects.delete("incoming", await self._unclaimed(keys))
         return expired
+
+    async def _unclaimed(self, keys: Sequence[str]) -> list[str]:
+        """The keys that no pending upload waits for, as one does whose scanner is away."""
+        ids = {key: media_id_of(key) for key in keys}
+        histories = await self._media.load(*{known for known in ids.values() if known is not None})
+        kept = []
+        for key, media_id in ids.items():
+            file = histories.file(media_id) if media_id is not None else None
+            if file is None or file.key != key or file.status is not Status.PENDING:
+                kept.append(key)
+        return kept
 
     async def remove_tenant(self, tenant_id: str, context: SystemContext) -> int:
         """Close the workspace to commands and take its files out of every view; the position."""

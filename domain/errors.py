@@ -122,6 +122,12 @@ class UploadMismatch(MediaError):
     code = "UPLOAD_MISMATCH"
 
 
+class Infected(MediaError):
+    """The malware scanner knows the stored bytes; final."""
+
+    code = "INFECTED"
+
+
 class IdempotencyConflict(MediaError):
     """The same Idempotency-Key came with another body."""
 
@@ -184,6 +190,7 @@ class SourceUnavailable(MediaError):
 
 ENDINGS: tuple[type[MediaError], ...] = (
     UploadMismatch,
+    Infected,
     UploadExpired,
     SsrfBlocked,
     RedirectLoop,

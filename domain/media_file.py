@@ -2,6 +2,7 @@
 
 IngestRequested → UploadRequested | IngestFailed | IngestCancelled
 UploadRequested → UploadCompleted | UploadExpired | UploadRejected | UploadCancelled
+(ScanRequested → ScanPassed | ScanFailed between, where there is a scanner: domain/scanning.py)
 UploadCompleted → FileDeleted; every ending → ObjectsPurged (PurgeFailed → PurgeRetried between)
 """
 
@@ -13,10 +14,11 @@ from typing import Self
 import msgspec
 
 from domain.derived import Derived, changes_resource
-from domain.errors import MediaNotFound, UploadIncomplete, UploadMismatch, recalled
+from domain.errors import Infected, MediaNotFound, UploadIncomplete, UploadMismatch, recalled
 from domain.errors import UploadExpired as UploadHasExpired
 from domain.event import Event, Recorded
 from domain.media_file_events import (
+    INFECTED,
     Ending,
     FileDeleted,
     IngestCancelled,
@@ -32,6 +34,7 @@ from domain.media_file_events import (
     UploadRequested,
     VerificationDeferred,
 )
+from domain.scan_events import Scan
 
 UPLOAD_URL_LIFETIME = timedelta(hours=1)
 """Spec 6.7."""
@@ -76,6 +79,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     purged: bool = False
     purge_failed: bool = False
     derived: Derived = Derived()
+    scan: Scan = Scan()
 
     @classmethod
     def from_history(cls, history: Iterable[Recorded]) -> Self | None:
@@ -108,7 +112,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                     "updated_at": recorded.at,
                 }
             case UploadRejected() as rejected:
-                changes = ended(Status.REJECTED, rejected) | {"rejection": rejected.detail}
+                changes = ended(Status.REJECTED, rejected) | _rejection(rejected)
             case UploadExpired() as expired:
                 changes = ended(Status.EXPIRED, expired)
             case UploadCancelled() | FileDeleted() as deleted:
@@ -121,7 +125,11 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                 changes = {"purge_failed": False}
         changes["derived"] = file.derived.evolve(recorded)
         return msgspec.structs.replace(
-            file, version=recorded.version, position=recorded.position, **changes
+            file,
+            version=recorded.version,
+            position=recorded.position,
+            scan=file.scan.evolve(recorded),
+            **changes,
         )
 
     @classmethod
@@ -184,7 +192,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                 raise UploadHasExpired("The upload was not completed in time.")
             case Status.DELETED:
                 raise MediaNotFound(self.id)
-            case Status.PENDING if at >= self.created_at + pending_lifetime:
+            case Status.PENDING if self._is_late(at, pending_lifetime):
                 raise UploadHasExpired("The upload was not completed in time.")
             case _:
                 return
@@ -216,7 +224,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
 
     def defer_verification(self) -> list[Event]:
         """Decide that a worker finishes the verification."""
-        if self.status is not Status.PENDING or self.deferred:
+        if self.status is not Status.PENDING or self.deferred or self.scan.waiting:
             return []
         return [VerificationDeferred()]
 
@@ -235,12 +243,15 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
 
     def expire(self, *, at: datetime, pending_lifetime: timedelta) -> list[Event]:
         """Decide that the time for completing is over. [] when it is not, or the file moved on."""
-        if self.status is not Status.PENDING or at < self.created_at + pending_lifetime:
+        if self.status is not Status.PENDING or not self._is_late(at, pending_lifetime):
             return []
         if self.awaits_source:
             late = "The source was not fetched in time."
             return [IngestFailed(code=UploadHasExpired.code, detail=late)]
         return [UploadExpired(key=self.key, settles_at=at + VERIFICATION_TIME_LIMIT)]
+
+    def _is_late(self, at: datetime, pending_lifetime: timedelta) -> bool:
+        return at >= self.scan.extended(self.created_at + pending_lifetime)
 
     def delete(self, *, at: datetime, reason: str = "user") -> list[Event]:
         """Decide to delete an uploaded file, or to cancel a pending upload.
@@ -288,6 +299,11 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     def retry_purge(self) -> list[Event]:
         """Decide to try the removal of the bytes again, after it had failed."""
         return [PurgeRetried(key=self.key)] if self.purge_failed else []
+
+
+def _rejection(rejected: UploadRejected) -> dict[str, object]:
+    code = Infected.code if rejected.reason == INFECTED else UploadMismatch.code
+    return {"rejection": rejected.detail, "rejection_code": code}
 
 
 def _ingest_changes(recorded: Recorded) -> dict[str, object]:

@@ -28,3 +28,10 @@ def object_key(
     namespace = owner.id if owner.tenant_id else f"users/{owner.id}"
     nanoid = media_id.removeprefix(MEDIA_ID_PREFIX)
     return f"{namespace}/{service_code}/{at:%Y}/{at:%m}/{nanoid}.{extension}"
+
+
+def media_id_of(key: str) -> str | None:
+    """The id of the file whose original has this key; None for a key of no file of ours."""
+    nanoid, _, _ = key.rpartition("/")[2].partition(".")
+    found = media_id(nanoid)
+    return found if is_media_id(found) else None

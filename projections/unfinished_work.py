@@ -33,12 +33,13 @@ from domain.rendition_events import (
     RenditionsRemoved,
     RenditionStored,
 )
+from domain.scan_events import ScanFailed, ScanPassed, ScanRequested
 from domain.tenant import TenantFilesRemoved, TenantRemoved
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
 
 WorkKind: TypeAlias = str
-"""`purge`, `verify`, `fetch`, `tenant_removal`, `inspect`, `clear`; `derive`, preset and type."""
+"""`purge`, `verify`, `scan`, `fetch`, `tenant_removal`, `inspect`, `clear`; `derive` and what."""
 _Key: TypeAlias = tuple[str, str, WorkKind]
 """Owner, stream, kind."""
 _Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
@@ -134,6 +135,9 @@ class UnfinishedWorkProjection:
         IngestFailed,
         IngestCancelled,
         VerificationDeferred,
+        ScanRequested,
+        ScanPassed,
+        ScanFailed,
         UploadCompleted,
         UploadRejected,
         UploadExpired,
@@ -185,10 +189,13 @@ def _note(work: _Work, recorded: Recorded) -> None:
             # Of an ingest it comes with the fetched bytes.
             work.finish((owner, stream, "fetch"))
             work.begin((owner, stream, "verify"), at=at)
+        case ScanRequested() | ScanPassed() | ScanFailed():
+            _note_scan(work, recorded)
         case UploadCompleted():
             work.finish((owner, stream, "verify"))
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as ending:
             work.finish((owner, stream, "verify"))
+            work.finish((owner, stream, "scan"))
             work.begin((owner, stream, "purge"), at=at, not_before=ending.settles_at)
         case ObjectsPurged():
             work.finish((owner, stream, "purge"))
@@ -222,6 +229,19 @@ def _note_renditions(work: _Work, recorded: Recorded) -> None:
                 work.begin((owner, stream, "clear"), at=at)
         case RenditionsRemoved() | ObjectsPurged():
             work.finish((owner, stream, "clear"))
+
+
+def _note_scan(work: _Work, recorded: Recorded) -> None:
+    key: _Key = (recorded.owner, recorded.stream, "scan")
+    match recorded.event:
+        case ScanRequested():
+            # Verified next, once it has passed; an operator who asks again makes it due anew.
+            work.finish((recorded.owner, recorded.stream, "verify"))
+            work.begin(key, at=recorded.at)
+        case ScanPassed():
+            work.finish(key)
+        case ScanFailed() as failed:
+            work.fail(key, at=recorded.at, failure=failed.error)
 
 
 class UnfinishedWork(msgspec.Struct, frozen=True):
@@ -259,14 +279,27 @@ WHERE failure IS NOT NULL ORDER BY failed_at DESC LIMIT %s
 """
 
 
-_FAILURE_COUNT = "SELECT count(*) FROM unfinished_work_v3 WHERE failure IS NOT NULL"
+class WorkCount(msgspec.Struct, frozen=True):
+    """How much work of one kind there is, of all owners."""
+
+    waiting: int = 0
+    failed: int = 0
+    """For good: an operator must look."""
 
 
-async def failure_count(pool: Pool) -> int:
-    """How much work of all owners failed for good. For the role media_worker."""
+_COUNTS = """
+SELECT kind, count(*) FILTER (WHERE failure IS NULL), count(*) FILTER (WHERE failure IS NOT NULL)
+FROM unfinished_work_v3 GROUP BY kind
+"""
+
+
+async def counts(pool: Pool) -> dict[WorkKind, WorkCount]:
+    """How much work there is, by kind; kinds without any are left out. For media_worker."""
     async with connection(pool) as one:
-        row = await (await one.execute(_FAILURE_COUNT)).fetchone()
-    return int(row[0]) if row else 0
+        cursor = await one.execute(_COUNTS)
+        return {
+            kind: WorkCount(waiting, failed) for kind, waiting, failed in await cursor.fetchall()
+        }
 
 
 async def due(pool: Pool, before: datetime, limit: int) -> list[UnfinishedWork]:

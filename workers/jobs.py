@@ -26,6 +26,7 @@ from application.jobs import (
     PurgeObjects,
     RemoveTenantFiles,
     RetryWebhook,
+    ScanUpload,
     SweepUploads,
     VerifyUpload,
 )
@@ -69,6 +70,12 @@ async def verify_upload(runtime: Runtime, job: VerifyUpload, context: SystemCont
     return _about(await runtime.uploads.verify_upload(job.media_id, context))
 
 
+async def scan_upload(runtime: Runtime, job: ScanUpload, context: SystemContext) -> Fields:
+    """Have an upload scanned that no request waits for."""
+    file = await runtime.scanning.scan_upload(job.media_id, context)
+    return _about(file) | ({"outcome": file.rejection_code} if file and file.rejection else {})
+
+
 async def purge_objects(runtime: Runtime, job: PurgeObjects, context: SystemContext) -> Fields:
     """Remove the bytes of an ended file, and of what was made from it."""
     await runtime.derivation.sweep(job.media_id)
@@ -103,6 +110,7 @@ BODIES: Mapping[type[Job], Body] = {
     FetchSource: fetch_source,
     DiscardIncoming: discard_incoming,
     VerifyUpload: verify_upload,
+    ScanUpload: scan_upload,
     PurgeObjects: purge_objects,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
@@ -184,6 +192,8 @@ class JobRunner:
         context = self._context(attempt)
         if isinstance(job, InspectFile | DeriveRendition):
             await give_up_rendering(self._runtime, job, why, context)
+        if isinstance(job, ScanUpload):
+            await self._runtime.scanning.fail_scan(job.media_id, why, context)
         if isinstance(job, PurgeObjects):
 
             async def record() -> None:
@@ -249,6 +259,7 @@ async def work(
         Job.QUEUE: settings.job_threads,
         FetchSource.QUEUE: settings.fetch_threads,
         InspectFile.QUEUE: settings.render_threads,
+        ScanUpload.QUEUE: settings.scan_threads,
     }
     worker = DramatiqWorker(
         queue,

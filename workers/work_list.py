@@ -15,6 +15,7 @@ from application.jobs import (
     Job,
     PurgeObjects,
     RemoveTenantFiles,
+    ScanUpload,
     VerifyUpload,
 )
 from projections import audit_trail, pending_uploads, unfinished_work
@@ -69,6 +70,8 @@ def _job(work: UnfinishedWork) -> Job:
             return PurgeObjects(media_id=work.stream, not_before=not_before)
         case "verify":
             return VerifyUpload(media_id=work.stream)
+        case "scan":
+            return ScanUpload(media_id=work.stream)
         case "fetch":
             return FetchSource(media_id=work.stream)
         case "tenant_removal":

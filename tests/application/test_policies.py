@@ -14,6 +14,7 @@ from application.jobs import (
     Job,
     PurgeObjects,
     RemoveTenantFiles,
+    ScanUpload,
     VerifyUpload,
 )
 from application.policies import react
@@ -34,6 +35,7 @@ from domain.rendition_events import (
     RenditionFailed,
     RenditionsRemoved,
 )
+from domain.scan_events import SCAN_EVENTS, ScanFailed, ScanPassed, ScanRequested
 from domain.tenant import TENANT_EVENTS, TenantFilesRemoved, TenantRemoved
 from tests.kit.derived import ASKED, INSPECTED, POSTER_STORED, made
 from tests.kit.scenario import (
@@ -80,6 +82,9 @@ CASES: list[tuple[Event, list[Job]]] = [
     (ObjectsPurged(key=KEY), []),
     (PurgeFailed(key=KEY, error="away"), []),
     (PurgeRetried(key=KEY), [PURGE]),
+    (ScanRequested(), [ScanUpload(media_id=MEDIA_ID)]),
+    (ScanPassed(engine="ClamAV 1.4.3", etag='"1"', scanned_bytes=1), []),
+    (ScanFailed(error="away"), []),
     (TenantFilesRemoved(), []),
 ]
 
@@ -97,7 +102,15 @@ def test_a_removed_workspace_calls_for_the_removal_of_its_files() -> None:
 
 def test_what_to_do_is_decided_for_every_event_of_a_file_or_workspace() -> None:
     decided = {type(event) for event, _ in CASES} | {TenantRemoved}
-    assert decided == set(MEDIA_FILE_EVENTS + RENDITION_EVENTS + TENANT_EVENTS)
+    assert decided == set(MEDIA_FILE_EVENTS + RENDITION_EVENTS + SCAN_EVENTS + TENANT_EVENTS)
+
+
+def longest_chain(job: type[Job]) -> float:
+    """Seconds between the first attempt and the last, when each fails at once."""
+    return sum(
+        min(job.MIN_BACKOFF_SECONDS * 2.0**number, job.MAX_BACKOFF_SECONDS)
+        for number in range(job.MAX_RETRIES)
+    )
 
 
 def test_every_job_has_a_name_of_its_own_and_bounds() -> None:
@@ -106,3 +119,4 @@ def test_every_job_has_a_name_of_its_own_and_bounds() -> None:
         assert job.MAX_RETRIES >= 0
         assert 0 < job.MIN_BACKOFF_SECONDS <= job.MAX_BACKOFF_SECONDS
         assert job.TIME_LIMIT_SECONDS > 0
+        assert longest_chain(job) <= job.CHAIN_SECONDS or job.MAX_RETRIES == 100

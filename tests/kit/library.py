@@ -7,6 +7,7 @@ from adapters.runtime import Runtime
 from adapters.system import utc_now
 from application.context import Context, Idempotency, SystemContext
 from application.ports import BUCKETS, Bucket, ContentProof, ObjectHeaders, ObjectStore
+from application.scan_ports import MalwareScanner
 from application.uploads import CompleteUpload, RequestUpload, Uploads
 from application.verification import Verification
 from domain.access import Caller
@@ -23,13 +24,17 @@ AN_HOUR_AGO = timedelta(hours=1)
 
 
 def uploads_over(
-    objects: ObjectStore, runtime: Runtime, *, proof: ContentProof | None = None
+    objects: ObjectStore,
+    runtime: Runtime,
+    *,
+    proof: ContentProof | None = None,
+    scanner: MalwareScanner | None = None,
 ) -> Uploads:
-    """The upload commands of the runtime over another object store, or another sandbox."""
+    """The upload commands of the runtime over another object store, sandbox or scanner."""
     return Uploads(
         runtime.media,
         objects,
-        Verification(objects, MagicContentInspector(), proof or runtime.proof),
+        Verification(objects, MagicContentInspector(), proof or runtime.proof, scanner),
         runtime.identities,
         rules=runtime.settings.upload_rules,
         pending_lifetime=runtime.settings.pending_lifetime,
