@@ -63,8 +63,10 @@ class Library:
         await self.put("incoming", upload.file.key, body)
         return upload.file
 
-    async def put(self, bucket: Bucket, key: str, body: bytes = PNG) -> None:
-        headers = ObjectHeaders("image/png", "no-store", "inline")
+    async def put(
+        self, bucket: Bucket, key: str, body: bytes = PNG, *, content_type: str = "image/png"
+    ) -> None:
+        headers = ObjectHeaders(content_type, "no-store", "inline")
         await replace(self.runtime.objects, bucket, key, body, headers=headers)
 
     async def uploaded(self, *, tenant: str = "ls_abc123", at: datetime | None = None) -> MediaFile:
