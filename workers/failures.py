@@ -43,7 +43,7 @@ def failures(*, home: Path = HOME) -> int:
         console.print(as_table(found) if found else "Nothing has failed.")
         return 0
 
-    return _run(home, show)
+    return run_with_settings(home, show)
 
 
 def retry(
@@ -69,7 +69,7 @@ def retry(
             return 1
         return 0
 
-    return _run(home, ask)
+    return run_with_settings(home, ask)
 
 
 async def failed_work(pool: Pool) -> Sequence[FailedWork]:
@@ -127,7 +127,8 @@ def settings_at(home: Path) -> Settings:
     return Settings.from_environment(environ)
 
 
-def _run(home: Path, command: Command) -> int:
+def run_with_settings(home: Path, command: Command) -> int:
+    """Run the command with the settings there are; what went wrong is told in a sentence."""
     try:
         return asyncio.run(command(settings_at(home)))
     except (SettingsError, DatabaseUnavailable) as error:
