@@ -157,9 +157,9 @@ def _unpack(cache: Path, root: Path) -> None:
             _download(work, own)
         except NoClamd:
             # The system's lists of packages are missing or too old, and only root renews them.
-            own = (*own, "-o", f"Dir::State::Lists={work / 'lists'}")
-            _apt(work, *own, "update")
-            _download(work, own)
+            lists = (*own, "-o", f"Dir::State::Lists={work / 'lists'}")
+            _apt(work, *lists, "update")
+            _download(work, lists)
         for package in work.glob("*.deb"):
             _run(work, "dpkg", "-x", str(package), str(work / "unpacked"))
         (work / "unpacked").rename(root)
