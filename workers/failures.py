@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from adapters.postgres import Pool, open_pool
 from adapters.runtime import Runtime, open_jobs_runtime
@@ -79,7 +79,7 @@ async def failed_work(pool: Pool) -> Sequence[FailedWork]:
 
 def as_table(found: Sequence[FailedWork]) -> Table:
     """The failures for a person to read."""
-    table = Table("file", "owner", "what", "failed at (UTC)", "why")
+    table = Table(Column("file", no_wrap=True), "owner", "what", "failed at (UTC)", "why")
     for failure in found:
         # The reason is what some library said: on one line, and no markup.
         why = "".join(c if c.isprintable() else " " for c in failure.failure)

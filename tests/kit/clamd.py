@@ -150,19 +150,28 @@ def _unpack(cache: Path, root: Path) -> None:
         for name in ("lists/partial", "archives/partial", "unpacked"):
             (work / name).mkdir(parents=True)
         own = (
-            *("-o", f"Dir::State::Lists={work / 'lists'}", "-o", f"Dir::Cache={work}"),
-            *("-o", "Debug::NoLocking=1", "-o", f"APT::Sandbox::User={_own_name()}"),
+            *("-o", f"Dir::Cache={work}", "-o", "Debug::NoLocking=1"),
+            *("-o", f"APT::Sandbox::User={_own_name()}"),
         )
-        _apt(work, *own, "update")
-        planned = _apt(work, *own, "install", "-s", "--no-install-recommends", PACKAGE)
-        packages = re.findall(r"^Inst (\S+)", planned, re.MULTILINE)
-        wanted = [one for one in packages if one.startswith("lib") or one == PACKAGE]
-        if PACKAGE not in wanted:
-            raise NoClamd(f"apt-get would not install {PACKAGE}")
-        _apt(work, *own, "download", *wanted)
+        try:
+            _download(work, own)
+        except NoClamd:
+            # The system's lists of packages are missing or too old, and only root renews them.
+            lists = (*own, "-o", f"Dir::State::Lists={work / 'lists'}")
+            _apt(work, *lists, "update")
+            _download(work, lists)
         for package in work.glob("*.deb"):
             _run(work, "dpkg", "-x", str(package), str(work / "unpacked"))
         (work / "unpacked").rename(root)
+
+
+def _download(work: Path, options: tuple[str, ...]) -> None:
+    planned = _apt(work, *options, "install", "-s", "--no-install-recommends", PACKAGE)
+    packages = re.findall(r"^Inst (\S+)", planned, re.MULTILINE)
+    wanted = [one for one in packages if one.startswith("lib") or one == PACKAGE]
+    if PACKAGE not in wanted:
+        raise NoClamd(f"apt-get would not install {PACKAGE}")
+    _apt(work, *options, "download", *wanted)
 
 
 def _own_name() -> str:
