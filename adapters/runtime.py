@@ -27,14 +27,17 @@ from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
+from application.bin import Bin
 from application.deletion import Deletion
 from application.derivation import Derivation
 from application.ingest import Ingest
 from application.media import Media
+from application.placement import Placement
 from application.ports import Clock, ContentProof, Identities, ObjectStore
 from application.renditions import Renditions
 from application.scanning import Scanning
 from application.source_receiver import SourceReceiver
+from application.undo import Undo
 from application.upkeep import Upkeep
 from application.upload_reports import UploadReports
 from application.uploads import Uploads
@@ -67,6 +70,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     scanning: Scanning
     ingest: Ingest
     deletion: Deletion
+    bin: Bin
+    undo: Undo
+    placement: Placement
     upkeep: Upkeep
     renditions: Renditions
     derivation: Derivation
@@ -118,6 +124,8 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             objects, inspector, proof, scanner, metadata=settings.metadata_policy
         )
         fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
+        locks = PostgresFileLocks(pool, at_once=max(settings.database_pool_size // 2, 1))
+        placement = Placement(media, objects, locks)
         webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)
         yield Runtime(
             settings=settings,
@@ -133,6 +141,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     objects,
                     verification,
                     identities,
+                    placement,
                     rules=settings.upload_rules,
                     pending_lifetime=settings.pending_lifetime,
                     owner_bypass=settings.owner_bypass,
@@ -152,7 +161,18 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     clock=utc_now,
                 )
             ),
-            deletion=traced(Deletion(media, objects, owner_bypass=settings.owner_bypass)),
+            deletion=traced(
+                Deletion(
+                    media,
+                    objects,
+                    locks,
+                    owner_bypass=settings.owner_bypass,
+                    bin_for=settings.bin_for,
+                )
+            ),
+            bin=traced(Bin(media, owner_bypass=settings.owner_bypass)),
+            undo=traced(Undo(media, owner_bypass=settings.owner_bypass, bin_for=settings.bin_for)),
+            placement=traced(placement),
             upkeep=traced(
                 Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
             ),
@@ -164,7 +184,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     media,
                     objects,
                     renderer=proof,
-                    locks=PostgresFileLocks(settings.database_url),
+                    locks=locks,
                     presets=settings.presets,
                 )
             ),

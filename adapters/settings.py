@@ -8,21 +8,18 @@ from urllib.parse import unquote
 
 import msgspec
 
-from adapters.settings_checks import (
-    DEVELOPMENT_CURSOR_KEY,
-    DEVELOPMENT_GATEWAY_KEY,
-    PREFIX,
-    SettingsError,
-    check,
-)
+from adapters.settings_checks import DEVELOPMENT_CURSOR_KEY, DEVELOPMENT_GATEWAY_KEY, check
+from adapters.settings_rules import PREFIX, SettingsError
 from domain.access import OwnerBypass
 from domain.media_type import ServiceRules, UploadRules
 from domain.metadata import MetadataPolicy
 from domain.rendition import DEFAULT_PRESETS, Preset
 
 __all__ = [
+    "DEFAULT_SERVICES",
     "DEVELOPMENT_CURSOR_KEY",
     "DEVELOPMENT_GATEWAY_KEY",
+    "PREFIX",
     "Settings",
     "SettingsError",
     "child_environment",
@@ -99,6 +96,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
+    bin_days: int = 30
+    """How long a deleted file can be restored before its bytes are purged; 0 purges at once."""
+    placement_wait_seconds: int = 10
+    """How long a restore, an undo or a change of visibility waits for the bytes to have moved."""
     sweep_interval_seconds: int = 300
     """How often the scheduler asks for the expiry sweep."""
     redrive_after_seconds: int = 120
@@ -174,6 +175,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `/openapi.json` and `/docs` are served."""
     log_format: Literal["json", "console"] = "json"
     """One JSON object a line, or coloured lines for people."""
+
+    @property
+    def bin_for(self) -> timedelta:
+        """`bin_days` as a duration."""
+        return timedelta(days=self.bin_days)
 
     @property
     def pending_lifetime(self) -> timedelta:

@@ -108,6 +108,15 @@ class ClearRenditions(Job, frozen=True, kw_only=True):
     media_id: str
 
 
+class PlaceObjects(Job, frozen=True, kw_only=True):
+    """Move the bytes of a file into the bucket where they belong."""
+
+    NAME: ClassVar[str] = "place_objects"
+    media_id: str
+    not_before: datetime | None = None
+    """When the last possible writer is gone: a second, final pass."""
+
+
 class DeliverWebhook(Job, frozen=True, kw_only=True):
     """Send a webhook the messages that are due."""
 
@@ -150,6 +159,7 @@ JOBS: tuple[type[Job], ...] = (
     InspectFile,
     DeriveRendition,
     ClearRenditions,
+    PlaceObjects,
     DeliverWebhook,
     RetryWebhook,
     RemoveTenantFiles,

@@ -16,6 +16,7 @@ from application.jobs import JOBS
 from domain import (
     errors,
     media_file_events,
+    placement_events,
     rendition_events,
     scan_events,
     tenant,
@@ -103,7 +104,14 @@ def test_no_two_events_share_a_stored_name() -> None:
     assert len({event.TYPE for event in EVENTS}) == len(EVENTS) > 0
     modules = {
         one.__name__
-        for one in (media_file_events, rendition_events, scan_events, tenant, webhook_events)
+        for one in (
+            media_file_events,
+            placement_events,
+            rendition_events,
+            scan_events,
+            tenant,
+            webhook_events,
+        )
     }
     assert {event.__module__ for event in EVENTS} <= modules
 

@@ -52,24 +52,20 @@ async def ask_for_all(
     """Ask for all, wait until they are made; how many. Raises DatabaseUnavailable."""
     recipe = runtime.settings.presets[preset]
     asked, last = 0, ""
+
+    async def wait(most: int) -> None:
+        # The follower that counts them must have seen the requests.
+        await asyncio.sleep(look_seconds if asked else 0)
+        while (left := await under_way(runtime.pool, preset)) > most:
+            say(f"{preset}: {asked:,} asked for, {left:,} to be made")
+            await asyncio.sleep(look_seconds)
+
     while ids := await outdated(
         runtime.pool, preset, recipe.recipe, at_once=recipe.at_once, after=last, limit=BATCH
     ):
         for media_id in ids:
             asked += await runtime.renditions.rerender(media_id, preset, "rerender")
         last = ids[-1]
-        await _wait(runtime, preset, MOST_UNDER_WAY, asked, say, look_seconds)
-    await _wait(runtime, preset, 0, asked, say, look_seconds)
+        await wait(MOST_UNDER_WAY)
+    await wait(0)
     return asked
-
-
-async def _wait(
-    runtime: Runtime, preset: str, most: int, asked: int, say: Callable[[str], None], pause: float
-) -> None:
-    """Wait until no more than `most` are under way."""
-    if asked:
-        # The follower that counts them must have seen the requests.
-        await asyncio.sleep(pause)
-    while (left := await under_way(runtime.pool, preset)) > most:
-        say(f"{preset}: {asked:,} asked for, {left:,} to be made")
-        await asyncio.sleep(pause)

@@ -12,6 +12,7 @@ from application.jobs import (
     FetchSource,
     InspectFile,
     Job,
+    PlaceObjects,
     PurgeObjects,
     RemoveTenantFiles,
     ScanUpload,
@@ -27,6 +28,12 @@ from domain.media_file_events import (
     PurgeFailed,
     PurgeRetried,
     VerificationDeferred,
+)
+from domain.placement_events import (
+    FilePurgeRequested,
+    ObjectsPlaced,
+    PlacementFailed,
+    VisibilityChanged,
 )
 from domain.rendition_events import (
     RENDITION_EVENTS,
@@ -50,13 +57,17 @@ from tests.kit.scenario import (
     expired,
     history,
     rejected,
+    restored,
 )
 
 SETTLED = START - timedelta(hours=1)
 LATER = START + timedelta(minutes=1)
 CLEAR = ClearRenditions(media_id=MEDIA_ID)
+INSPECT = InspectFile(media_id=MEDIA_ID)
 PURGE = PurgeObjects(media_id=MEDIA_ID)
 FINAL_PURGE = PurgeObjects(media_id=MEDIA_ID, not_before=LATER)
+PLACE = PlaceObjects(media_id=MEDIA_ID)
+FINAL_PLACE = PlaceObjects(media_id=MEDIA_ID, not_before=LATER)
 
 CASES: list[tuple[Event, list[Job]]] = [
     (INGEST_REQUESTED, [FetchSource(media_id=MEDIA_ID)]),
@@ -68,8 +79,6 @@ CASES: list[tuple[Event, list[Job]]] = [
     (rejected(START), [PURGE, FINAL_PURGE]),
     (expired(START), [PURGE, FINAL_PURGE]),
     (cancelled(START), [PURGE, FINAL_PURGE]),
-    (deleted(settles_at=LATER), [PURGE, FINAL_PURGE, CLEAR]),
-    (deleted(settles_at=SETTLED), [PURGE, CLEAR]),
     (INSPECTED, []),
     (InspectionFailed(reason="time", detail="It takes too long."), []),
     (ASKED, [DeriveRendition(media_id=MEDIA_ID, preset="og", format="image/jpeg")]),
@@ -79,6 +88,19 @@ CASES: list[tuple[Event, list[Job]]] = [
     (POSTER_STORED, []),
     (RenditionsRemoved(keys=("old",)), []),
     (MetadataRemoved(policy="strip-location", removed=("exif",)), []),
+    (deleted(settles_at=LATER), [PURGE, FINAL_PURGE, CLEAR]),
+    (deleted(settles_at=SETTLED), [PURGE, CLEAR]),
+    (deleted(settles_at=SETTLED, bin_until=LATER), [PLACE, CLEAR]),
+    (deleted(settles_at=LATER, bin_until=LATER), [PLACE, FINAL_PLACE, CLEAR]),
+    (restored(settles_at=SETTLED), [PLACE, INSPECT]),
+    (
+        VisibilityChanged(key=KEY, is_public=False, settles_at=LATER),
+        [PLACE, FINAL_PLACE, CLEAR, INSPECT],
+    ),
+    (ObjectsPlaced(key=KEY, bucket="private"), []),
+    (PlacementFailed(key=KEY, error="away"), []),
+    (FilePurgeRequested(key=KEY, reason="retention", settles_at=SETTLED), [PURGE]),
+    (FilePurgeRequested(key=KEY, reason="user", settles_at=LATER), [PURGE, FINAL_PURGE]),
     (ObjectsPurged(key=KEY), []),
     (PurgeFailed(key=KEY, error="away"), []),
     (PurgeRetried(key=KEY), [PURGE]),
