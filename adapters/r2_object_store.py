@@ -215,8 +215,14 @@ class R2ObjectStore:
             )
             raise ObjectStoreUnavailable(f"{len(kept)} objects could not be removed.")
 
+    async def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
+        """Keys of all objects that begin with the folder's name, its slash included."""
+        async for page in self._pages(bucket, Prefix=folder):
+            for found in page:
+                yield found["Key"]
+
     async def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
-        """Keys of objects last modified before the time, in pages of 1,000."""
+        """Keys of objects last modified before the time."""
         async for page in self._pages(bucket):
             for found in page:
                 if found["LastModified"] < before:
@@ -234,8 +240,8 @@ class R2ObjectStore:
             if listed:
                 yield listed
 
-    async def _pages(self, bucket: Bucket, **where: str) -> AsyncIterator[Sequence[Any]]:
-        where |= {"Bucket": self._buckets[bucket]}
+    async def _pages(self, bucket: Bucket, **options: str) -> AsyncIterator[Sequence[Any]]:
+        where = {"Bucket": self._buckets[bucket], **options}
         while True:
             page = await self._client.call("list_objects_v2", **where)
             yield page.get("Contents", ())

@@ -211,6 +211,10 @@ class ObjectStore(Protocol):
         """Pages of objects behind the key `after`, in the order of their keys."""
         ...
 
+    def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
+        """Keys of all objects that begin with the folder's name, its slash included."""
+        ...
+
     def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
         """Keys of objects last modified before the time."""
         ...
@@ -235,6 +239,8 @@ class Accepted(msgspec.Struct, frozen=True):
     """Of what is to be served."""
     rewritten: BinaryIO | None = None
     """What is to be stored in its place, from the start; None: the bytes as they are."""
+    removed: tuple[str, ...] = ()
+    """Where it told what is not to be served, and does no longer (`domain/metadata.py`)."""
 
 
 class Refused(msgspec.Struct, frozen=True):

@@ -18,6 +18,8 @@ from domain import (
     media_file_events,
     placement_events,
     reconciliation,
+    rendition_events,
+    scan_events,
     tenant,
     webhook_events,
 )
@@ -102,11 +104,16 @@ def test_every_event_has_a_stored_name_a_sentence_and_a_stored_example(event: ty
 def test_no_two_events_share_a_stored_name() -> None:
     assert len({event.TYPE for event in EVENTS}) == len(EVENTS) > 0
     modules = {
-        media_file_events.__name__,
-        placement_events.__name__,
-        reconciliation.__name__,
-        tenant.__name__,
-        webhook_events.__name__,
+        one.__name__
+        for one in (
+            media_file_events,
+            placement_events,
+            reconciliation,
+            rendition_events,
+            scan_events,
+            tenant,
+            webhook_events,
+        )
     }
     assert {event.__module__ for event in EVENTS} <= modules
 

@@ -43,6 +43,7 @@ OPERATIONS = {
     "reconcile:reconcile": "Compare the bytes in the buckets with the log, and mend on request.",
     "failures:failures": "List the work that failed for good.",
     "failures:retry": "Ask again for work that failed.",
+    "rerender:rerender": "Make the variants of a changed preset anew.",
 }
 for place, text in OPERATIONS.items():
     app.command(f"workers.{place}", name=place.partition(":")[2], help=text)

@@ -1,11 +1,10 @@
-"""What stands in the buckets is compared with the log; what is wrong is told, and mended on request.
+"""What stands in the buckets is compared with the log: told, and mended on request.
 
 Time goes by through the clock: what is young may be somebody's work under way.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-
 
 from adapters.runtime import Runtime
 from adapters.system import utc_now
@@ -14,7 +13,6 @@ from domain.media_file import MediaFile
 from domain.object_key import media_id
 from domain.reconciliation import GRACE, Finding, FindingKind
 from tests.kit.library import Library
-from tests.kit.objects import replace
 
 LATER = GRACE + timedelta(minutes=5)
 FOREIGN = "somebody/elses.txt"
@@ -47,7 +45,7 @@ async def found(reconciliation: Reconciliation, *files: MediaFile) -> list[Findi
     ids = {file.id for file in files}
     findings: list[Finding] = []
     for bucket in ("public", "private"):
-        async for page in reconciliation.objects(bucket):  # type: ignore[arg-type]
+        async for page in reconciliation.objects(bucket):
             findings += [one for one in page.findings if one.media_id in ids]
     async for page in reconciliation.files(hashes=True):
         findings += page.findings
@@ -65,7 +63,7 @@ async def test_a_library_as_it_should_be_has_no_findings(library: Library, jobs:
 
 
 async def test_what_is_young_is_nobody_s_fault(library: Library, jobs: Runtime) -> None:
-    file = await library.uploaded()
+    file = await library.uploaded(at=utc_now())
     await jobs.objects.delete("public", [file.key])
     now = Reconciliation(
         jobs.media, jobs.objects, Named(file), clock=utc_now, bin_for=timedelta(days=30)
@@ -120,7 +118,7 @@ async def test_bytes_in_the_other_bucket_only_are_sent_home(
 
 async def test_a_damaged_file_goes_to_the_bin(library: Library, jobs: Runtime) -> None:
     file = await library.uploaded()
-    await replace(jobs.objects, "public", file.key, b"somebody else's bytes")
+    await library.put("public", file.key, b"somebody else's bytes")
     reconciliation = check(jobs, file)
     finding = (await found(reconciliation, file))[0]
     assert finding.kind is FindingKind.SIZE
