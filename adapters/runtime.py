@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from adapters.cloudflare_cache import CloudflareCache, NoCdn
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
@@ -23,6 +24,8 @@ from adapters.settings import Settings
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
+from application.cache_purge import CacheAddresses, CachePurges
+from application.cdn_ports import CdnCache
 from application.deletion import Deletion
 from application.ingest import Ingest
 from application.media import Media
@@ -38,6 +41,8 @@ from application.webhooks import Webhooks
 
 RECEIVER_LIMITS = FetchLimits(total_seconds=15, silence_seconds=10)
 """A receiver that takes longer has not taken the message (Standard Webhooks: 15 to 30 s)."""
+
+PRESETS = ("thumb_200", "og_1200x630", "avatar_96")
 
 TRANSACTION_SECONDS = 8
 """With the wait for a connection (5 s) and the grace for the answer (2 s) a request ends within
@@ -57,6 +62,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     reports: UploadReports
     ingest: Ingest
     deletion: Deletion
+    cache_purges: CachePurges
     upkeep: Upkeep
     limits: RedisLimits
     webhooks: Webhooks
@@ -100,6 +106,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         inspector = MagicContentInspector()
         fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
         webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)
+        cdn = await stack.enter_async_context(_open_cdn(settings))
         yield Runtime(
             settings=settings,
             pool=pool,
@@ -132,6 +139,17 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                 )
             ),
             deletion=traced(Deletion(media, objects, owner_bypass=settings.owner_bypass)),
+            cache_purges=traced(
+                CachePurges(
+                    media,
+                    objects,
+                    cdn,
+                    addresses=CacheAddresses(
+                        settings.public_base_url, settings.delivery_url, PRESETS
+                    ),
+                    owner_bypass=settings.owner_bypass,
+                )
+            ),
             upkeep=traced(
                 Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
             ),
@@ -153,6 +171,15 @@ async def background(work: Coroutine[object, object, None]) -> AsyncIterator[Non
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _open_cdn(settings: Settings) -> AsyncIterator[CdnCache]:
+    if settings.cdn == "none" or not settings.cloudflare_zone_id:
+        yield NoCdn()
+        return
+    async with CloudflareCache.open(settings) as cloudflare:
+        yield cloudflare
 
 
 def _webhooks(

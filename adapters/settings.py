@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from adapters.url_gate import check_permitted
+from adapters.settings_rules import mistakes
 from domain.access import OwnerBypass
 from domain.media_type import MEDIA_TYPES, ServiceRules, UploadRules
 
@@ -31,8 +31,6 @@ LOCAL_ORIGIN = re.compile(
 )
 """This machine: any page that runs on it would be trusted."""
 SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
-LONGEST_INGEST_WAIT = 25
-"""Less than `api/process.py` drains for."""
 CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 
 
@@ -65,6 +63,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     public_base_url: str
     """Where public files are served, without a trailing slash. It has no fallback (spec 15)."""
+    delivery_base_url: str = ""
+    """Where `/cdn` and `/m` are reached from outside; production needs it. Else this machine."""
+    cdn: Literal["cloudflare", "none"] = "cloudflare"
+    """What keeps copies of public files: `none` says that production has no CDN to be purged."""
+    cloudflare_zone_id: str = ""
+    """The zone of the two domains above; without it, as in development, no cache is told."""
+    cloudflare_api_token: str = ""
+    """An API token with the permission *Cache Purge* on that zone, and no other."""
+    cloudflare_api_url: str = "https://api.cloudflare.com/client/v4"
+    """Cloudflare's API; in development the edge, which speaks as much of it."""
+    cloudflare_purge_urls: int = 30
+    """Addresses in one call: every plan takes 30, all but old ones 100, Enterprise 500."""
+    cloudflare_urls_per_second: int = 200
+    """Addresses a second of one process; the Free plan takes 800 from an account."""
     s3_endpoint: str
     """The S3 API, as `https://<account>.r2.cloudflarestorage.com`."""
     s3_upload_endpoint: str = ""
@@ -168,6 +180,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One JSON object a line, or coloured lines for people."""
 
     @property
+    def delivery_url(self) -> str:
+        """`delivery_base_url`, or the public app itself in development."""
+        return self.delivery_base_url or f"http://localhost:{self.port}"
+
+    @property
     def pending_lifetime(self) -> timedelta:
         """`pending_lifetime_seconds` as a duration."""
         return timedelta(seconds=self.pending_lifetime_seconds)
@@ -230,7 +247,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_LIMIT}.")
         self._check_origins()
         self._check_services()
-        self._check_ingest()
+        for mistake in mistakes(self):
+            raise SettingsError(mistake)
         if self.environment == "production":
             self._check_production()
 
@@ -261,26 +279,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                         f"{PREFIX}SERVICES: {code} names {mime_type!r}; "
                         f"known are {', '.join(MEDIA_TYPES)}."
                     )
-
-    def _check_ingest(self) -> None:
-        if not 0 <= self.ingest_wait_seconds <= LONGEST_INGEST_WAIT:
-            raise SettingsError(
-                f"{PREFIX}INGEST_WAIT_SECONDS must be 0 to {LONGEST_INGEST_WAIT}: a process that "
-                "is stopped finishes the requests in flight within the time a deployer gives it."
-            )
-        try:
-            check_permitted(frozenset(self.permitted_sources))
-        except ValueError as error:
-            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES: {error}") from None
-
-    def _check_tracing(self) -> None:
-        endpoint = self.otel_exporter_otlp_endpoint
-        if endpoint and not endpoint.startswith(("http://", "https://")):
-            raise SettingsError(
-                f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http(s) URL, not {endpoint!r}."
-            )
-        if not 0 <= self.otel_traces_sampler_arg <= 1:
-            raise SettingsError("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
 
     def _check_production(self) -> None:
         if self.permitted_sources:

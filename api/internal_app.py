@@ -58,7 +58,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Retried(msgspec.Struct, frozen=True, rename="camel"):
-    """The removal of the bytes is tried again."""
+    """What failed is tried again."""
 
     media_id: str
     retried: bool = True
@@ -119,7 +119,7 @@ async def remove_tenant(request: MediaRequest) -> ASGIResponse:
 
 @get("/internal/failures", access=OPEN, event="media.internal.failures")
 async def failures(request: MediaRequest) -> ASGIResponse:
-    """Removals of bytes that were given up; an operator mends the cause and retries them."""
+    """Work that was given up; an operator mends the cause and has it tried again."""
     failed = await unfinished_work.failures(runtime_of(request).pool, MAX_FAILURES)
     return answer(Failures([_failure(one) for one in failed]))
 
@@ -141,10 +141,13 @@ def _failure(failed: FailedWork) -> Failure:
     event="media.internal.retry",
 )
 async def retry(request: MediaRequest) -> ASGIResponse:
-    """Try the removal of a file's bytes again."""
+    """Try again what failed for a file: the removal of its bytes, the purge of caches."""
     media_id = known_id(request.path_params["media_id"])
     note(request, mediaId=media_id)
-    if not await runtime_of(request).deletion.retry_purge(media_id, _context(request)):
+    runtime, context = runtime_of(request), _context(request)
+    purged = await runtime.deletion.retry_purge(media_id, context)
+    told = await runtime.cache_purges.retry(media_id, context)
+    if not purged and not told:
         raise MediaNotFound(media_id)
     return answer(Retried(media_id), status=202)
 

@@ -1,19 +1,23 @@
 """The whole pipeline on one screen: whenever this happened, that is to be done. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from application.jobs import (
     DiscardIncoming,
     FetchSource,
     Job,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     VerifyUpload,
 )
+from domain.cache_events import CachePurged, CachePurgeRequested
 from domain.event import Recorded
 from domain.media_file_events import (
     FileDeleted,
     IngestRequested,
+    ObjectsPurged,
     PurgeRetried,
     UploadCancelled,
     UploadCompleted,
@@ -26,6 +30,21 @@ from domain.tenant import TenantRemoved
 
 def react(recorded: Recorded) -> Sequence[Job]:
     """The jobs an event calls for."""
+    return [*_react(recorded), *_caches(recorded)]
+
+
+def _caches(recorded: Recorded) -> Sequence[Job]:
+    """Caches are told whenever what they keep is no longer what they would be given."""
+    stream = recorded.stream
+    match recorded.event:
+        case FileDeleted(is_public=True) | ObjectsPurged() | CachePurgeRequested():
+            return [PurgeCache(media_id=stream)]
+        case CachePurged(again_at=datetime() as again_at):
+            return [PurgeCache(media_id=stream, not_before=again_at)]
+    return []
+
+
+def _react(recorded: Recorded) -> Sequence[Job]:
     stream = recorded.stream
     match recorded.event:
         case IngestRequested():

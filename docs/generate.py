@@ -16,6 +16,7 @@ from api.openapi import document
 from api.public_routes import ROUTES
 from docs import contract
 from domain.event import Event, Recorded
+from domain.cache_events import CACHE_EVENTS
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.tenant import TENANT_EVENTS
 from domain.webhook_events import WEBHOOK_EVENTS
@@ -63,6 +64,7 @@ def events() -> str:
     ]
     for title, members in (
         ("A file", MEDIA_FILE_EVENTS),
+        ("Copies of a file in caches", CACHE_EVENTS),
         ("A workspace", TENANT_EVENTS),
         ("A webhook", WEBHOOK_EVENTS),
     ):

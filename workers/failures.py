@@ -27,6 +27,8 @@ from projections.unfinished_work import FailedWork
 Command: TypeAlias = Callable[[Settings], Coroutine[Any, Any, int]]
 
 HOME = Path(".media")
+WHAT = {"purge": "remove the bytes", "cache": "purge the caches"}
+"""What a kind of work is called for people."""
 SHOWN = 1_000
 """The newest failures that a table shows and `--all` retries."""
 
@@ -34,12 +36,12 @@ console = Console(highlight=False)
 
 
 def failures(*, home: Path = HOME) -> int:
-    """Show the files whose bytes could not be removed."""
+    """Show what could not be done: bytes that could not be removed, caches that were not told."""
 
     async def show(settings: Settings) -> int:
         pool = await open_pool(settings.database_url, role="media_worker", size=1)
         async with pool:
-            found = await failed_purges(pool)
+            found = await failed_work(pool)
         console.print(as_table(found) if found else "Nothing has failed.")
         return 0
 
@@ -52,7 +54,7 @@ def retry(
     everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
     home: Path = HOME,
 ) -> int:
-    """Have the removal of a file's bytes tried again, or of all files it failed for."""
+    """Have what failed for a file tried again, or for all files."""
 
     async def ask(settings: Settings) -> int:
         if (media_id is None) != everything:
@@ -60,36 +62,37 @@ def retry(
             return 2
         async with open_jobs_runtime(settings) as runtime:
             named = [media_id] if media_id is not None else []
-            ids = named or [failure.stream for failure in await failed_purges(runtime.pool)]
-            asked = await retry_purges(runtime, ids)
+            ids = named or [failure.stream for failure in await failed_work(runtime.pool)]
+            asked = await retry_all(runtime, ids)
         for one in asked:
             console.print(f"asked again for {escape(one)}")
         if named and not asked:
-            console.print(f"{escape(named[0])} has no failed removal.")
+            console.print(f"{escape(named[0])} has nothing that failed.")
             return 1
         return 0
 
     return _run(home, ask)
 
 
-async def failed_purges(pool: Pool) -> Sequence[FailedWork]:
+async def failed_work(pool: Pool) -> Sequence[FailedWork]:
     """What was tried as often as allowed, newest first. Raises DatabaseUnavailable."""
     return await unfinished_work.failures(pool, SHOWN)
 
 
 def as_table(found: Sequence[FailedWork]) -> Table:
     """The failures for a person to read."""
-    table = Table("file", "owner", "failed at (UTC)", "why")
+    table = Table("file", "owner", "what", "failed at (UTC)", "why")
     for failure in found:
         # The reason is what some library said: on one line, and no markup.
         why = "".join(c if c.isprintable() else " " for c in failure.failure)
         at = f"{failure.failed_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(failure.stream, escape(failure.owner), at, escape(why))
+        what = WHAT.get(failure.kind, failure.kind)
+        table.add_row(failure.stream, escape(failure.owner), what, at, escape(why))
     return table
 
 
-async def retry_purges(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
-    """Record that an operator asks again; the ids for which the removal had failed.
+async def retry_all(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
+    """Record that an operator asks again; the ids for which something had failed.
 
     The reactor sends the jobs. Raises DatabaseUnavailable.
     """
@@ -101,8 +104,9 @@ async def retry_purges(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[s
             command_id=runtime.identities.command_id(),
             correlation_id=f"retry-{media_id}",
         )
-        ask = partial(runtime.deletion.retry_purge, media_id, context)
-        if await runtime.media.repeatedly(ask):
+        retries = (runtime.deletion.retry_purge, runtime.cache_purges.retry)
+        done = [await runtime.media.repeatedly(partial(one, media_id, context)) for one in retries]
+        if any(done):
             asked.append(media_id)
     return asked
 

@@ -15,6 +15,7 @@ from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
 from adapters.telemetry import Redactor, get_logger, secrets_of
 from adapters.tracing import job_span
+from application.cache_purge import StillPublic
 from application.context import SystemContext
 from application.jobs import (
     JOBS,
@@ -22,6 +23,7 @@ from application.jobs import (
     DiscardIncoming,
     FetchSource,
     Job,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     RetryWebhook,
@@ -39,6 +41,10 @@ DRAIN_SECONDS = 20.0
 """How long running jobs may go on after SIGTERM; less than a container's usual 30 s of grace."""
 CATCH_UP_SECONDS = 0.5
 """When to look again whether the read models have caught up."""
+STILL_PUBLIC_SECONDS = 1.0
+"""When to look again whether the bytes are gone; moving 10 MB takes less."""
+CACHE_THREADS = 4
+"""Purges one process has under way at once; their pace is Cloudflare's."""
 MAX_REASON = 500
 """Characters of an error that PurgeFailed keeps."""
 
@@ -76,6 +82,15 @@ async def purge_objects(runtime: Runtime, job: PurgeObjects, context: SystemCont
     return _about(await runtime.deletion.purge_objects(job.media_id, context))
 
 
+async def purge_cache(runtime: Runtime, job: PurgeCache, context: SystemContext) -> Fields:
+    """Have the caches drop what they keep of a file, once the bucket has it no more."""
+    try:
+        return _about(await runtime.cache_purges.purge_cache(job.media_id, context))
+    except StillPublic as early:
+        why = "the public bucket still holds the file"
+        raise TryAgain(why, delay_seconds=STILL_PUBLIC_SECONDS) from early
+
+
 async def remove_tenant_files(
     runtime: Runtime, job: RemoveTenantFiles, context: SystemContext
 ) -> Fields:
@@ -105,6 +120,7 @@ BODIES: Mapping[type[Job], Body] = {
     DiscardIncoming: discard_incoming,
     VerifyUpload: verify_upload,
     PurgeObjects: purge_objects,
+    PurgeCache: purge_cache,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
     DeliverWebhook: deliver_webhook,
@@ -162,7 +178,7 @@ class JobRunner:
         self._log.info(event, **line("done"))
 
     async def _do(self, job: Job, attempt: Attempt) -> Fields:
-        if isinstance(job, PurgeObjects) and job.not_before is not None:
+        if isinstance(job, PurgeObjects | PurgeCache) and job.not_before is not None:
             early = (job.not_before - self._runtime.clock()).total_seconds()
             if early > 0:
                 await asyncio.to_thread(
@@ -179,15 +195,19 @@ class JobRunner:
         if isinstance(job, FetchSource):
             unavailable = SourceUnavailable(NOT_FETCHED)
             await self._runtime.ingest.fail(job.media_id, unavailable, self._context(attempt))
-        if isinstance(job, PurgeObjects):
+        if isinstance(job, PurgeObjects | PurgeCache):
             # Events are kept for ever: what a library says in an error is not.
             why = self._redactor.text(error)[:MAX_REASON]
             context = self._context(attempt)
+            runtime = self._runtime
 
             async def record() -> None:
-                await self._runtime.deletion.record_purge_failure(job.media_id, why, context)
+                if isinstance(job, PurgeCache):
+                    await runtime.cache_purges.record_failure(job.media_id, why, context)
+                else:
+                    await runtime.deletion.record_purge_failure(job.media_id, why, context)
 
-            await self._runtime.media.repeatedly(record)
+            await runtime.media.repeatedly(record)
 
     def _context(self, attempt: Attempt) -> SystemContext:
         return SystemContext(
@@ -240,7 +260,11 @@ async def work(
         namespace=settings.redis_namespace,
         heartbeat_seconds=settings.job_heartbeat_seconds,
     )
-    threads = {Job.QUEUE: settings.job_threads, FetchSource.QUEUE: settings.fetch_threads}
+    threads = {
+        Job.QUEUE: settings.job_threads,
+        FetchSource.QUEUE: settings.fetch_threads,
+        PurgeCache.QUEUE: CACHE_THREADS,
+    }
     worker = DramatiqWorker(
         queue,
         JobRunner(runtime, queue),

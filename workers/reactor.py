@@ -22,6 +22,7 @@ from adapters.telemetry import get_logger
 from application.jobs import Cause, Job, PurgeObjects
 from application.policies import react
 from application.ports import JobQueue
+from domain.cache_events import CACHE_EVENTS
 from domain.errors import DatabaseUnavailable
 from domain.event import Recorded, before_unknown
 from domain.media_file_events import MEDIA_FILE_EVENTS
@@ -100,7 +101,7 @@ def _delay(job: Job, now: datetime) -> float:
 async def main(settings: Settings, stop: asyncio.Event) -> int:
     """Follow the log until asked to stop, through outages of Postgres and Redis."""
     log = get_logger()
-    expect_events(event.TYPE for event in (*MEDIA_FILE_EVENTS, *TENANT_EVENTS))
+    expect_events(event.TYPE for event in (*MEDIA_FILE_EVENTS, *CACHE_EVENTS, *TENANT_EVENTS))
     pool = await open_pool(
         settings.database_url, role="media_worker", size=2, application_name="media-reactor"
     )

@@ -9,11 +9,18 @@ from application.jobs import (
     DiscardIncoming,
     FetchSource,
     Job,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     VerifyUpload,
 )
 from application.policies import react
+from domain.cache_events import (
+    CACHE_EVENTS,
+    CachePurged,
+    CachePurgeFailed,
+    CachePurgeRequested,
+)
 from domain.event import Event
 from domain.media_file_events import (
     MEDIA_FILE_EVENTS,
@@ -42,6 +49,7 @@ from tests.kit.scenario import (
 SETTLED = START - timedelta(hours=1)
 LATER = START + timedelta(minutes=1)
 PURGE = PurgeObjects(media_id=MEDIA_ID)
+TELL_CACHES = PurgeCache(media_id=MEDIA_ID)
 FINAL_PURGE = PurgeObjects(media_id=MEDIA_ID, not_before=LATER)
 
 CASES: list[tuple[Event, list[Job]]] = [
@@ -54,9 +62,16 @@ CASES: list[tuple[Event, list[Job]]] = [
     (rejected(START), [PURGE, FINAL_PURGE]),
     (expired(START), [PURGE, FINAL_PURGE]),
     (cancelled(START), [PURGE, FINAL_PURGE]),
-    (deleted(settles_at=LATER), [PURGE, FINAL_PURGE]),
-    (deleted(settles_at=SETTLED), [PURGE]),
-    (ObjectsPurged(key=KEY), []),
+    (deleted(settles_at=LATER), [PURGE, FINAL_PURGE, TELL_CACHES]),
+    (deleted(settles_at=SETTLED), [PURGE, TELL_CACHES]),
+    (ObjectsPurged(key=KEY), [TELL_CACHES]),
+    (CachePurgeRequested(reason="user"), [TELL_CACHES]),
+    (
+        CachePurged(urls=(), cdn="cloudflare", again_at=LATER),
+        [PurgeCache(media_id=MEDIA_ID, not_before=LATER)],
+    ),
+    (CachePurged(urls=(), cdn="cloudflare", again_at=None), []),
+    (CachePurgeFailed(error="away"), []),
     (PurgeFailed(key=KEY, error="away"), []),
     (PurgeRetried(key=KEY), [PURGE]),
     (TenantFilesRemoved(), []),
@@ -76,7 +91,7 @@ def test_a_removed_workspace_calls_for_the_removal_of_its_files() -> None:
 
 def test_what_to_do_is_decided_for_every_event_of_a_file_or_workspace() -> None:
     decided = {type(event) for event, _ in CASES} | {TenantRemoved}
-    assert decided == set(MEDIA_FILE_EVENTS + TENANT_EVENTS)
+    assert decided == set(MEDIA_FILE_EVENTS + CACHE_EVENTS + TENANT_EVENTS)
 
 
 def test_every_job_has_a_name_of_its_own_and_bounds() -> None:

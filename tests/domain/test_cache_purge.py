@@ -1,0 +1,93 @@
+"""When caches are to be told of a file, and of which addresses."""
+
+from datetime import datetime
+
+from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
+from domain.cache_purge import UNDER_WAY, CachedFile
+from domain.event import Event
+from tests.kit.scenario import COMPLETED, KEY, MEDIA_ID, REQUESTED, after, deleted, history
+
+URLS = ("https://media.example/a",)
+DELETED = deleted(settles_at=after(minutes=2))
+
+
+def cached(*events: Event | tuple[datetime, Event]) -> CachedFile:
+    return CachedFile.from_history(history(*events))
+
+
+def purged(again_at: datetime | None = None) -> CachePurged:
+    return CachePurged(urls=URLS, cdn="cloudflare", again_at=again_at)
+
+
+def record(file: CachedFile, at: datetime, cdn: str = "cloudflare") -> list[Event]:
+    return file.record_purge(urls=URLS, cdn=cdn, at=at)
+
+
+def addresses(file: CachedFile) -> tuple[str, ...]:
+    return file.urls(
+        public_base_url="https://media.example",
+        delivery_base_url="https://api.example",
+        presets=("thumb_200", "avatar_96"),
+    )
+
+
+def test_an_uploaded_file_calls_for_no_purge() -> None:
+    file = cached(REQUESTED, COMPLETED)
+    assert not file.is_due(after(hours=1))
+    assert record(file, after(hours=1)) == []
+
+
+def test_a_deleted_file_is_purged_now_and_once_more_when_nothing_can_be_under_way() -> None:
+    file = cached(REQUESTED, COMPLETED, DELETED)
+    at = after(minutes=1)
+    assert record(file, at) == [purged(at + UNDER_WAY)]
+    file = cached(REQUESTED, COMPLETED, DELETED, (at, purged(at + UNDER_WAY)))
+    assert record(file, at) == []
+    assert record(file, at + UNDER_WAY) == [purged()]
+    file = cached(REQUESTED, COMPLETED, DELETED, (at, purged(at + UNDER_WAY)), purged())
+    assert not file.is_due(after(hours=1))
+
+
+def test_where_no_cache_is_configured_once_is_enough() -> None:
+    file = cached(REQUESTED, COMPLETED, DELETED)
+    (event,) = record(file, after(minutes=1), cdn="none")
+    assert event == CachePurged(urls=URLS, cdn="none", again_at=None)
+
+
+def test_a_purge_that_somebody_asks_for_is_made_once() -> None:
+    file = cached(REQUESTED, COMPLETED, CachePurgeRequested(reason="user"))
+    assert record(file, after(minutes=1)) == [purged()]
+
+
+def test_one_asked_for_between_two_passes_begins_them_anew() -> None:
+    waiting = purged(after(hours=1))
+    file = cached(REQUESTED, COMPLETED, DELETED, waiting, CachePurgeRequested(reason="user"))
+    at = after(minutes=1)
+    assert record(file, at) == [purged(at + UNDER_WAY)]
+
+
+def test_a_failure_is_said_once_and_can_be_retried() -> None:
+    failed = CachePurgeFailed(error="away")
+    file = cached(REQUESTED, COMPLETED, DELETED)
+    assert file.retry() == []
+    assert file.record_failure(error="away") == [failed]
+    file = cached(REQUESTED, COMPLETED, DELETED, failed)
+    assert file.record_failure(error="away") == []
+    assert file.retry() == [CachePurgeRequested(reason="retry")]
+    # Whatever had it run after all.
+    at = after(minutes=1)
+    assert record(file, at) == [purged(at + UNDER_WAY)]
+
+
+def test_a_deleted_file_had_these_addresses() -> None:
+    file = cached(REQUESTED, COMPLETED, DELETED)
+    stable = (f"https://api.example/cdn/{KEY}", f"https://api.example/m/{MEDIA_ID}")
+    assert set(addresses(file)) == {
+        f"https://media.example/{KEY}",
+        *stable,
+        *(f"{url}?variant={name}" for url in stable for name in ("thumb_200", "avatar_96")),
+    }
+
+
+def test_what_never_was_public_has_none() -> None:
+    assert addresses(cached(REQUESTED)) == ()
