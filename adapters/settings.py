@@ -107,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """File lists a minute for each user."""
     limit_bulk_delete: int = 10
     """Bulk deletes a minute for each workspace."""
+    limit_purge_cache: int = 60
+    """Cache purges asked for a minute for each workspace: Cloudflare counts all of an account."""
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
@@ -242,9 +244,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
-        for name in ("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"):
-            if not 0 <= getattr(self, name) <= MAX_LIMIT:
-                raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_LIMIT}.")
+        for name in ("presign", "ingest", "list", "bulk_delete", "purge_cache"):
+            if not 0 <= getattr(self, f"limit_{name}") <= MAX_LIMIT:
+                raise SettingsError(f"{PREFIX}LIMIT_{name.upper()} must be from 0 to {MAX_LIMIT}.")
         self._check_origins()
         self._check_services()
         for mistake in mistakes(self):

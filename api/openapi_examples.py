@@ -93,6 +93,12 @@ BULK_DELETED: Json = {
     "deleted": [MEDIA_ID],
     "failed": [{"id": OTHER_ID, "code": "MEDIA_NOT_FOUND", "error": "No such file."}],
 }
+SIGN: Json = {"expiresIn": 900, "download": True}
+SIGNED: Json = {
+    "url": f"https://account.r2.cloudflarestorage.com/private/{KEY}?X-Amz-Signature=…",
+    "expiresAt": "2026-04-29T10:15:00.000Z",
+}
+PURGE_QUEUED: Json = {"id": MEDIA_ID, "queued": True}
 HISTORY: Json = {
     "items": [
         {

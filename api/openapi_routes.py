@@ -27,9 +27,12 @@ from api.openapi_examples import (
     POSITION,
     PRESIGN,
     PRESIGNED,
+    PURGE_QUEUED,
     QUEUED,
     REGISTER_WEBHOOK,
     REPORT,
+    SIGN,
+    SIGNED,
     STATS,
     STATUS,
     VERIFYING,
@@ -38,8 +41,10 @@ from api.openapi_examples import (
     WEBHOOK_WITH_SECRET,
 )
 from api.operations import Health, Readiness
+from api.signed_urls import RequestSignedUrl, SignedUrl
 from api.uploads import Presigned, UploadStatus, Verifying
 from api.webhooks import DeliveryList, Queued, Removed, WebhookList, WebhookWithSecret
+from application.cache_purge import CachePurgeQueued
 from application.deletion import BulkDelete, BulkDeleted, Deleted
 from application.ingest import IngestUrl
 from application.upload_reports import ReportUpload
@@ -66,6 +71,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     """An example of the body."""
     query: Mapping[str, Schema] = msgspec.field(default_factory=dict)
     headers: Mapping[str, Schema] = msgspec.field(default_factory=dict)
+    answer_headers: Mapping[str, Schema] = msgspec.field(default_factory=dict)
+    """Of a success, beside those every answer has."""
     refusals: Sequence[Refusal] = ()
     """Beside those that follow from what kind of route it is."""
 
@@ -195,6 +202,18 @@ DELIVERIES_QUERY: Mapping[str, Schema] = {
     },
 }
 
+DELIVERY = Described(
+    answers={302: (None, None)},
+    answer_headers={
+        "cache-control": {
+            "description": "How long caches may keep this answer.",
+            "required": True,
+            "schema": {"type": "string", "pattern": "^public, max-age=[0-9]+$"},
+        }
+    },
+    refusals=(errors.InvalidField, *OF_ONE_FILE, errors.DatabaseUnavailable, Crash),
+)
+
 DESCRIBED: Mapping[str, Described] = {
     "media.upload.presign": Described(
         body=RequestUpload,
@@ -281,6 +300,17 @@ DESCRIBED: Mapping[str, Described] = {
         answers={200: (DeliveryList, DELIVERIES)}, query=DELIVERIES_QUERY, refusals=OF_ONE_WEBHOOK
     ),
     "media.webhooks.redeliver": Described(answers={202: (Queued, QUEUED)}, refusals=OF_ONE_WEBHOOK),
+    "media.files.signed_url": Described(
+        body=RequestSignedUrl,
+        asked=SIGN,
+        answers={200: (SignedUrl, SIGNED)},
+        refusals=OF_ONE_FILE,
+    ),
+    "media.files.purge_cache": Described(
+        answers={202: (CachePurgeQueued, PURGE_QUEUED)}, refusals=CHANGING_ONE
+    ),
+    "media.delivery.key": DELIVERY,
+    "media.delivery.link": DELIVERY,
     "media.health": Described(
         answers={200: (Health, {"status": "ok", "service": "media", "version": "1.0.0"})}
     ),

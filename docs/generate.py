@@ -15,8 +15,8 @@ from adapters.settings import Settings, variable_of
 from api.openapi import document
 from api.public_routes import ROUTES
 from docs import contract
-from domain.event import Event, Recorded
 from domain.cache_events import CACHE_EVENTS
+from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.tenant import TENANT_EVENTS
 from domain.webhook_events import WEBHOOK_EVENTS

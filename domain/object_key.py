@@ -28,3 +28,10 @@ def object_key(
     namespace = owner.id if owner.tenant_id else f"users/{owner.id}"
     nanoid = media_id.removeprefix(MEDIA_ID_PREFIX)
     return f"{namespace}/{service_code}/{at:%Y}/{at:%m}/{nanoid}.{extension}"
+
+
+def id_in(key: str) -> str | None:
+    """The id of the file that can have this key: it ends in the same nanoid. None without one."""
+    name = key.rpartition("/")[2].partition(".")[0]
+    found = MEDIA_ID_PREFIX + name
+    return found if is_media_id(found) else None

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
+from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
 from domain.event import Event, Recorded
 from domain.media_file_events import (
     FileDeleted,
@@ -28,7 +29,7 @@ from domain.tenant import TenantFilesRemoved, TenantRemoved
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
 
-WorkKind = Literal["purge", "verify", "fetch", "tenant_removal"]
+WorkKind = Literal["purge", "verify", "fetch", "tenant_removal", "cache"]
 _Key: TypeAlias = tuple[str, str, WorkKind]
 """Owner, stream, kind."""
 _Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
@@ -113,6 +114,9 @@ class UnfinishedWorkProjection:
         PurgeRetried,
         TenantRemoved,
         TenantFilesRemoved,
+        CachePurgeRequested,
+        CachePurged,
+        CachePurgeFailed,
     )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
@@ -120,6 +124,7 @@ class UnfinishedWorkProjection:
         work = _Work()
         for recorded in batch:
             _note(work, recorded)
+            _note_caches(work, recorded)
         statements = []
         if work.done:
             statements.append(Statement(_DELETE, columns(list(work.done))))
@@ -160,6 +165,19 @@ def _note(work: _Work, recorded: Recorded) -> None:
             work.begin((owner, stream, "tenant_removal"), at=at)
         case TenantFilesRemoved():
             work.finish((owner, stream, "tenant_removal"))
+
+
+def _note_caches(work: _Work, recorded: Recorded) -> None:
+    key: _Key = (recorded.owner, recorded.stream, "cache")
+    match recorded.event:
+        case FileDeleted(is_public=True) | CachePurgeRequested():
+            work.begin(key, at=recorded.at)
+        case CachePurged(again_at=None):
+            work.finish(key)
+        case CachePurged(again_at=again_at):
+            work.begin(key, at=recorded.at, not_before=again_at)
+        case CachePurgeFailed() as failed:
+            work.fail(key, at=recorded.at, failure=failed.error)
 
 
 class UnfinishedWork(msgspec.Struct, frozen=True):

@@ -7,7 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from adapters.postgres import Pool, connection
-from application.jobs import FetchSource, Job, PurgeObjects, RemoveTenantFiles, VerifyUpload
+from application.jobs import (
+    FetchSource,
+    Job,
+    PurgeCache,
+    PurgeObjects,
+    RemoveTenantFiles,
+    VerifyUpload,
+)
 from projections import audit_trail, pending_uploads, unfinished_work
 from projections.projection import checkpoint_of
 from projections.unfinished_work import UnfinishedWork
@@ -58,6 +65,8 @@ def _job(work: UnfinishedWork) -> Job:
             settled = work.not_before is None or work.not_before <= work.due_at
             not_before = None if settled else work.not_before
             return PurgeObjects(media_id=work.stream, not_before=not_before)
+        case "cache":
+            return PurgeCache(media_id=work.stream, not_before=work.not_before)
         case "verify":
             return VerifyUpload(media_id=work.stream)
         case "fetch":
