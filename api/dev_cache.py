@@ -116,6 +116,8 @@ def _files(body: bytes) -> list[str] | None:
     """The URLs of a call, each alone or in an object that also names an origin."""
     try:
         files = msgspec.json.decode(body)["files"]
+        if not isinstance(files, list):
+            return None
         return [one if isinstance(one, str) else str(one["url"]) for one in files]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         return None
