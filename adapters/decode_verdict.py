@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from application.rendering import Order
+
 Reason = Literal[
     "content", "truncated", "damaged", "polyglot", "limits", "encrypted", "svg", "time", "memory",
     "crash",
@@ -43,11 +45,13 @@ class DecodeLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What stands in front of the bytes of a file."""
+    """What a child is told of its file."""
 
     mime_type: str
     size: int
     limits: DecodeLimits
+    order: Order | None = None
+    """What is to be made of a file that was proven before; None: prove it."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +82,7 @@ class Refusal(Exception):
 
 FRAME_LENGTH_BYTES = 4
 """Every message is its length, big endian, and so many bytes of MessagePack."""
-MAX_QUESTION_BYTES = 4096
+MAX_QUESTION_BYTES = 16_384
 STATUS_BYTES = 4
 """How the child of one file ended: signed, big endian; negative is a signal."""
 

@@ -23,6 +23,7 @@ from eventsourcing.persistence import (
 from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded, UnknownEvent
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.rendition_events import RENDITION_EVENTS
 from domain.tenant import TENANT_EVENTS
 from domain.webhook_events import WEBHOOK_EVENTS
 
@@ -106,7 +107,9 @@ class EventTypes:
             return UnknownEvent(stored_type=stored_type, data=msgspec.json.decode(data))
 
 
-EVENT_TYPES = EventTypes(MEDIA_FILE_EVENTS + CACHE_EVENTS + TENANT_EVENTS + WEBHOOK_EVENTS)
+EVENT_TYPES = EventTypes(
+    MEDIA_FILE_EVENTS + RENDITION_EVENTS + CACHE_EVENTS + TENANT_EVENTS + WEBHOOK_EVENTS
+)
 
 COLUMNS = (
     "stream, version, position, at, owner, actor, access, command_id, correlation_id, type, "

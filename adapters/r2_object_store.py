@@ -222,14 +222,24 @@ class R2ObjectStore:
             )
             raise ObjectStoreUnavailable(f"{len(kept)} objects could not be removed.")
 
+    async def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
+        """Keys of all objects that begin with the folder's name, its slash included."""
+        async for found in self._listed(bucket, Prefix=folder):
+            yield found["Key"]
+
     async def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
-        """Keys of objects last modified before the time, in pages of 1,000."""
-        where = {"Bucket": self._buckets[bucket]}
+        """Keys of objects last modified before the time."""
+        async for found in self._listed(bucket):
+            if found["LastModified"] < before:
+                yield found["Key"]
+
+    async def _listed(self, bucket: Bucket, **options: str) -> AsyncIterator[dict[str, Any]]:
+        """What a bucket holds, in pages of 1,000."""
+        where = {"Bucket": self._buckets[bucket], **options}
         while True:
             page = await self._client.call("list_objects_v2", **where)
             for found in page.get("Contents", ()):
-                if found["LastModified"] < before:
-                    yield found["Key"]
+                yield found
             if not page.get("IsTruncated"):
                 return
             where["ContinuationToken"] = page["NextContinuationToken"]

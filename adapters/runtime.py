@@ -14,6 +14,7 @@ from adapters.decoder_check import DecoderCheck
 from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
 from adapters.postgres_event_store import PostgresEventStore
+from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.postgres_webhooks import PostgresDeliveries, PostgresWebhookTargets
 from adapters.r2_object_store import R2ObjectStore
@@ -27,9 +28,11 @@ from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret,
 from application.cache_purge import CacheAddresses, CachePurges
 from application.cdn_ports import CdnCache
 from application.deletion import Deletion
+from application.derivation import Derivation
 from application.ingest import Ingest
 from application.media import Media
 from application.ports import Clock, ContentProof, Identities, ObjectStore
+from application.renditions import Renditions
 from application.source_receiver import SourceReceiver
 from application.upkeep import Upkeep
 from application.upload_reports import UploadReports
@@ -41,8 +44,6 @@ from application.webhooks import Webhooks
 
 RECEIVER_LIMITS = FetchLimits(total_seconds=15, silence_seconds=10)
 """A receiver that takes longer has not taken the message (Standard Webhooks: 15 to 30 s)."""
-
-PRESETS = ("thumb_200", "og_1200x630", "avatar_96")
 
 TRANSACTION_SECONDS = 8
 """With the wait for a connection (5 s) and the grace for the answer (2 s) a request ends within
@@ -64,6 +65,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     deletion: Deletion
     cache_purges: CachePurges
     upkeep: Upkeep
+    renditions: Renditions
+    derivation: Derivation
     limits: RedisLimits
     webhooks: Webhooks
     webhook_delivery: WebhookDelivery
@@ -145,13 +148,25 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     objects,
                     cdn,
                     addresses=CacheAddresses(
-                        settings.public_base_url, settings.delivery_url, PRESETS
+                        settings.public_base_url, settings.delivery_url, tuple(settings.presets)
                     ),
                     owner_bypass=settings.owner_bypass,
                 )
             ),
             upkeep=traced(
                 Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
+            ),
+            renditions=traced(
+                Renditions(media, identities, clock=utc_now, presets=settings.presets)
+            ),
+            derivation=traced(
+                Derivation(
+                    media,
+                    objects,
+                    renderer=proof,
+                    locks=PostgresFileLocks(settings.database_url),
+                    presets=settings.presets,
+                )
             ),
             limits=limits,
             webhooks=traced(webhooks),

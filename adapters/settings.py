@@ -12,11 +12,12 @@ import msgspec
 from adapters.settings_rules import mistakes
 from domain.access import OwnerBypass
 from domain.media_type import MEDIA_TYPES, ServiceRules, UploadRules
+from domain.metadata import MetadataPolicy
+from domain.rendition import DEFAULT_PRESETS, Preset
 
 DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
 DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar", "workspace")
-
 DEVELOPMENT_ORIGIN = "http://localhost:3000"
 
 PREFIX = "MEDIA_"
@@ -99,6 +100,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     """JSON: service code → `{"types": […], "max_bytes": {"image": …}}`, both optional."""
 
+    presets: Mapping[str, Preset] = DEFAULT_PRESETS
+    """JSON: the variants there are, name → `{"width", "height", "fit", "formats", …}` (ADR 19)."""
+    metadata_policy: MetadataPolicy = "strip-location"
+    """What is removed of metadata before a file is served (ADR 20); `keep`: nothing."""
+
     limit_presign: int = 60
     """Presigns a minute for each workspace (spec 6.7); 0 is no limit, here and below."""
     limit_ingest: int = 20
@@ -157,6 +163,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections a process may hold."""
     job_threads: int = 8
     """Jobs one worker process runs at once, fetches of ingest sources apart."""
+    render_threads: int = 4
+    """Files one worker process looks into or makes variants of at once, as far as `decoders` go."""
     fetch_threads: int = 24
     """Sources one worker process fetches at once. More than a workspace may ask for in the minute
     that a fetch takes at most, so that no single one takes all with slow sources. Each needs
@@ -238,6 +246,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "job_threads",
             "decoders",
             "fetch_threads",
+            "render_threads",
             "job_heartbeat_seconds",
             "events_retention_seconds",
             "events_stream_length",
@@ -331,8 +340,8 @@ def _parse(name: str, text: str, kind: object) -> object:
             return msgspec.convert(text.split(","), kind, strict=False)
         if kind in (str, int, float, bool):
             return msgspec.convert(text, kind, strict=False)
-        if name == "services":
-            return msgspec.json.decode(text, type=dict[str, ServiceRules])
+        if name in ("services", "presets"):
+            return msgspec.json.decode(text, type=kind)
         return msgspec.convert(text, kind)
     except msgspec.MsgspecError as error:
         raise SettingsError(f"{variable_of(name)} is wrong: {error}") from error

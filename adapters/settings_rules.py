@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from adapters.settings_presets import preset_trouble
 from adapters.url_gate import check_permitted
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ FASTEST_PURGE = 3_000
 def mistakes(settings: "Settings") -> Iterator[str]:
     """Of all groups."""
     yield from _ingest(settings)
+    if (trouble := preset_trouble(settings.presets)) is not None:
+        yield f"MEDIA_PRESETS: {trouble}"
     yield from _tracing(settings)
     yield from _delivery(settings)
 

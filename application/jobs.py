@@ -75,6 +75,36 @@ class PurgeCache(Job, frozen=True, kw_only=True):
     """Of a second pass."""
 
 
+class InspectFile(Job, frozen=True, kw_only=True):
+    """Look into a served file, and make of it what is made at once."""
+
+    NAME: ClassVar[str] = "inspect_file"
+    QUEUE: ClassVar[str] = "media_render"
+    """Pictures take long and may take turns at dying: no deletion waits behind them."""
+    TIME_LIMIT_SECONDS: ClassVar[float] = 300
+    """Waiting for a decoder included; each decode has a limit of its own."""
+    media_id: str
+
+
+class DeriveRendition(Job, frozen=True, kw_only=True):
+    """Make one rendition that somebody asked for."""
+
+    NAME: ClassVar[str] = "derive_rendition"
+    QUEUE: ClassVar[str] = InspectFile.QUEUE
+    TIME_LIMIT_SECONDS: ClassVar[float] = 300
+    media_id: str
+    preset: str
+    format: str
+    """MIME type."""
+
+
+class ClearRenditions(Job, frozen=True, kw_only=True):
+    """Remove what stands beside a file and belongs to it no longer."""
+
+    NAME: ClassVar[str] = "clear_renditions"
+    media_id: str
+
+
 class DeliverWebhook(Job, frozen=True, kw_only=True):
     """Send a webhook the messages that are due."""
 
@@ -114,6 +144,9 @@ JOBS: tuple[type[Job], ...] = (
     VerifyUpload,
     PurgeObjects,
     PurgeCache,
+    InspectFile,
+    DeriveRendition,
+    ClearRenditions,
     DeliverWebhook,
     RetryWebhook,
     RemoveTenantFiles,

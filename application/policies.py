@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from application.jobs import (
+    ClearRenditions,
+    DeriveRendition,
     DiscardIncoming,
     FetchSource,
+    InspectFile,
     Job,
     PurgeCache,
     PurgeObjects,
@@ -25,6 +28,8 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
+from domain.rendition import has_renditions
+from domain.rendition_events import RenditionRequested, RenditionsRemoved, RenditionStored
 from domain.tenant import TenantRemoved
 
 
@@ -39,6 +44,8 @@ def _caches(recorded: Recorded) -> Sequence[Job]:
     match recorded.event:
         case FileDeleted(is_public=True) | ObjectsPurged() | CachePurgeRequested():
             return [PurgeCache(media_id=stream)]
+        case RenditionsRemoved(keys=keys) if keys:
+            return [PurgeCache(media_id=stream)]
         case CachePurged(again_at=datetime() as again_at):
             return [PurgeCache(media_id=stream, not_before=again_at)]
     return []
@@ -50,14 +57,20 @@ def _react(recorded: Recorded) -> Sequence[Job]:
         case IngestRequested():
             return [FetchSource(media_id=stream)]
         case UploadCompleted() as event:
-            return [DiscardIncoming(media_id=stream, key=event.key)]
+            return [DiscardIncoming(media_id=stream, key=event.key), InspectFile(media_id=stream)]
+        case RenditionRequested() as event:
+            return [DeriveRendition(media_id=stream, preset=event.preset, format=event.format)]
+        case RenditionStored(replaces=str()):
+            return [ClearRenditions(media_id=stream)]
         case VerificationDeferred():
             return [VerifyUpload(media_id=stream)]
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:
-            now = PurgeObjects(media_id=stream)
-            if event.settles_at <= recorded.at:
-                return [now]
-            return [now, PurgeObjects(media_id=stream, not_before=event.settles_at)]
+            jobs: list[Job] = [PurgeObjects(media_id=stream)]
+            if event.settles_at > recorded.at:
+                jobs.append(PurgeObjects(media_id=stream, not_before=event.settles_at))
+            if isinstance(event, FileDeleted) and has_renditions(event.mime_type):
+                jobs.append(ClearRenditions(media_id=stream))
+            return jobs
         case PurgeRetried():
             return [PurgeObjects(media_id=stream)]
         case TenantRemoved():

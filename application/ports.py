@@ -202,6 +202,10 @@ class ObjectStore(Protocol):
         """Remove the objects (at most 1,000); those that are not there count as removed."""
         ...
 
+    def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
+        """Keys of all objects that begin with the folder's name, its slash included."""
+        ...
+
     def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
         """Keys of objects last modified before the time."""
         ...

@@ -14,6 +14,7 @@ import msgspec
 from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
 from domain.event import Event, Recorded
 from domain.media_file_events import FileDeleted, UploadCompleted, UploadRequested
+from domain.rendition_events import PosterStored, RenditionsRemoved, RenditionStored
 
 UNDER_WAY = timedelta(seconds=60)
 """How long an answer that began before the bytes went may take to reach a cache that keeps it:
@@ -61,6 +62,15 @@ class CachedFile(msgspec.Struct, frozen=True, kw_only=True):
                 return self._begun(recorded, hides=True, is_public=False)
             case FileDeleted():
                 return self._but(is_public=False)
+            case RenditionStored(key=key, preset=preset):
+                return self._but(
+                    rendition_keys=_with(self.rendition_keys, key),
+                    presets=_with(self.presets, preset),
+                )
+            case PosterStored(key=key):
+                return self._but(rendition_keys=_with(self.rendition_keys, key))
+            case RenditionsRemoved(keys=keys) if keys:
+                return self._begun(recorded, hides=True)
             case CachePurgeRequested():
                 return self._begun(recorded, hides=self.due and self.hides)
             case CachePurged(again_at=again_at):
@@ -119,3 +129,7 @@ class CachedFile(msgspec.Struct, frozen=True, kw_only=True):
     def retry(self) -> list[Event]:
         """Decide to try again what had failed."""
         return [CachePurgeRequested(reason="retry")] if self.failed else []
+
+
+def _with(known: tuple[str, ...], one: str) -> tuple[str, ...]:
+    return known if one in known else (*known, one)

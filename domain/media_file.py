@@ -12,6 +12,7 @@ from typing import Self
 
 import msgspec
 
+from domain.derived import Derived, changes_resource
 from domain.errors import MediaNotFound, UploadIncomplete, UploadMismatch, recalled
 from domain.errors import UploadExpired as UploadHasExpired
 from domain.event import Event, Recorded
@@ -74,6 +75,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     deferred: bool = False
     purged: bool = False
     purge_failed: bool = False
+    derived: Derived = Derived()
 
     @classmethod
     def from_history(cls, history: Iterable[Recorded]) -> Self | None:
@@ -93,6 +95,8 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
             return {"status": status, "settles_at": event.settles_at, "updated_at": recorded.at}
 
         changes = _ingest_changes(recorded)
+        if changes_resource(recorded):
+            changes = {"updated_at": recorded.at}
         match recorded.event:
             case VerificationDeferred():
                 changes = {"deferred": True}
@@ -115,6 +119,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                 changes = {"purge_failed": True}
             case PurgeRetried():
                 changes = {"purge_failed": False}
+        changes["derived"] = file.derived.evolve(recorded)
         return msgspec.structs.replace(
             file, version=recorded.version, position=recorded.position, **changes
         )

@@ -25,6 +25,7 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
+from domain.rendition_events import RenditionsRemoved
 from domain.tenant import TenantFilesRemoved, TenantRemoved
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
@@ -114,6 +115,7 @@ class UnfinishedWorkProjection:
         PurgeRetried,
         TenantRemoved,
         TenantFilesRemoved,
+        RenditionsRemoved,
         CachePurgeRequested,
         CachePurged,
         CachePurgeFailed,
@@ -171,6 +173,8 @@ def _note_caches(work: _Work, recorded: Recorded) -> None:
     key: _Key = (recorded.owner, recorded.stream, "cache")
     match recorded.event:
         case FileDeleted(is_public=True) | CachePurgeRequested():
+            work.begin(key, at=recorded.at)
+        case RenditionsRemoved(keys=keys) if keys:
             work.begin(key, at=recorded.at)
         case CachePurged(again_at=None):
             work.finish(key)

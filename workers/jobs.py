@@ -3,8 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
@@ -20,8 +19,10 @@ from application.context import SystemContext
 from application.jobs import (
     JOBS,
     DeliverWebhook,
+    DeriveRendition,
     DiscardIncoming,
     FetchSource,
+    InspectFile,
     Job,
     PurgeCache,
     PurgeObjects,
@@ -35,6 +36,7 @@ from domain.errors import SourceUnavailable
 from domain.media_file import MediaFile
 from domain.owner import parse
 from workers.process import pause, run
+from workers.render_jobs import RENDER_BODIES, Body, Fields, give_up_rendering
 from workers.work_list import ReadModelWorkList
 
 DRAIN_SECONDS = 20.0
@@ -49,10 +51,6 @@ MAX_REASON = 500
 """Characters of an error that PurgeFailed keeps."""
 
 NOT_FETCHED = "The source could not be taken over; try again later."
-
-Fields = Mapping[str, object]
-"""What a job adds to its log line."""
-Body = Callable[[Runtime, Any, SystemContext], Awaitable[Fields]]
 
 
 async def discard_incoming(
@@ -78,7 +76,8 @@ async def verify_upload(runtime: Runtime, job: VerifyUpload, context: SystemCont
 
 
 async def purge_objects(runtime: Runtime, job: PurgeObjects, context: SystemContext) -> Fields:
-    """Remove the bytes of an ended file."""
+    """Remove the bytes of an ended file, and of what was made from it."""
+    await runtime.derivation.sweep(job.media_id)
     return _about(await runtime.deletion.purge_objects(job.media_id, context))
 
 
@@ -125,6 +124,7 @@ BODIES: Mapping[type[Job], Body] = {
     SweepUploads: sweep_uploads,
     DeliverWebhook: deliver_webhook,
     RetryWebhook: deliver_webhook,
+    **RENDER_BODIES,
 }
 
 
@@ -188,17 +188,19 @@ class JobRunner:
         return await BODIES[type(job)](self._runtime, job, self._context(attempt))
 
     async def give_up(self, job: Job, attempt: Attempt, error: str) -> None:
-        """Record a failed purge or fetch in the log; of other jobs the scheduler asks again."""
+        """Record in the log what failed for good; of other jobs the scheduler asks again."""
         event = f"media.job.{job.NAME}"
         JOBS_RUN.labels(job.NAME, "gave_up").inc()
         self._log.error(event, **_subject(job, attempt), status="gave_up", error=error)
         if isinstance(job, FetchSource):
             unavailable = SourceUnavailable(NOT_FETCHED)
             await self._runtime.ingest.fail(job.media_id, unavailable, self._context(attempt))
+        # Events are kept for ever: what a library says in an error is not.
+        why = self._redactor.text(error)[:MAX_REASON]
+        context = self._context(attempt)
+        if isinstance(job, InspectFile | DeriveRendition):
+            await give_up_rendering(self._runtime, job, why, context)
         if isinstance(job, PurgeObjects | PurgeCache):
-            # Events are kept for ever: what a library says in an error is not.
-            why = self._redactor.text(error)[:MAX_REASON]
-            context = self._context(attempt)
             runtime = self._runtime
 
             async def record() -> None:
@@ -223,7 +225,10 @@ def _subject(job: Job, attempt: Attempt) -> dict[str, object]:
     fields: dict[str, object] = {"requestId": attempt.correlation_id}
     if attempt.cause is not None:
         fields |= _whose(attempt.cause.owner) | {"position": str(attempt.cause.position)}
-    names = {"media_id": "mediaId", "tenant_id": "tenantId", "webhook_id": "webhookId"}
+    names = {
+        "media_id": "mediaId", "tenant_id": "tenantId", "webhook_id": "webhookId",
+        "preset": "variant",
+    }  # fmt: skip
     known = msgspec.structs.asdict(job)
     fields |= {names[name]: value for name, value in known.items() if name in names}
     return fields | {"jobId": attempt.message_id, "attempt": attempt.number}
@@ -264,6 +269,7 @@ async def work(
         Job.QUEUE: settings.job_threads,
         FetchSource.QUEUE: settings.fetch_threads,
         PurgeCache.QUEUE: CACHE_THREADS,
+        InspectFile.QUEUE: settings.render_threads,
     }
     worker = DramatiqWorker(
         queue,
