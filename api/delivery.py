@@ -42,7 +42,9 @@ async def _point(
     request: MediaRequest, media_id: str, *, key: str | None, seconds: int
 ) -> ASGIResponse:
     variant = query_parameters(request.scope["query_string"], VARIANT).get("variant")
-    file = await public_file(runtime_of(request).pool, media_id, variant)
+    file = await public_file(
+        runtime_of(request).pool, media_id, with_renditions=variant is not None
+    )
     if file is None or key not in {None, file.key}:
         raise MediaNotFound(media_id)
     note(request, mediaId=media_id, mimeType=file.mime_type)

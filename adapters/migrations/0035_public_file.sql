@@ -1,10 +1,10 @@
--- What anybody may learn of a file by its id: where it is served, if it is public and uploaded, and of
--- one preset what there is of it. The way of /cdn and /m past row-level security: one file a call, and
+-- What anybody may learn of a file by its id: where it is served, if it is public and uploaded, and on
+-- wish what was made from it. The way of /cdn and /m past row-level security: one file a call, and
 -- nothing of whose it is or what it is called.
-CREATE FUNCTION public_file(id text, preset text)
-RETURNS TABLE (key text, mime_type text, rendition text)
+CREATE FUNCTION public_file(id text, with_renditions boolean)
+RETURNS TABLE (key text, mime_type text, renditions text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1 SET search_path = public, pg_temp AS $$
-  SELECT key, mime_type, (renditions -> preset)::text FROM file_list_v2
+  SELECT key, mime_type, CASE WHEN with_renditions THEN renditions::text END FROM file_list_v2
   WHERE media_id = id AND is_public AND deleted_at IS NULL
 $$;
 GRANT CREATE ON SCHEMA public TO media_resolver;

@@ -120,12 +120,12 @@ async def test_the_database_lets_the_app_see_no_more_than_where_a_public_file_is
     async with runtime.pool.connection() as connection:
         seen_without_owner = await connection.execute("SELECT count(*) FROM file_list_v2")
         assert await seen_without_owner.fetchone() == (0,)
-        found = await connection.execute("SELECT * FROM public_file(%s, NULL)", (file["id"],))
+        found = await connection.execute("SELECT * FROM public_file(%s, false)", (file["id"],))
         assert [column.name for column in found.description or ()] == [
             "key",
             "mime_type",
-            "rendition",
+            "renditions",
         ]
         assert await found.fetchall() == [(file["key"], "image/png", None)]
-        hidden = await connection.execute("SELECT * FROM public_file(%s, NULL)", (private["id"],))
+        hidden = await connection.execute("SELECT * FROM public_file(%s, false)", (private["id"],))
         assert await hidden.fetchall() == []
