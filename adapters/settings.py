@@ -44,7 +44,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Literal["development", "production"] = "production"
     """`production` refuses every development default."""
-
     database_url: str
     """PostgreSQL, as `postgresql://user:password@host:port/database`."""
     redis_url: str
@@ -58,7 +57,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Secrets that sign page cursors, the newest last."""
     owner_bypass: OwnerBypass = "all"
     """How far `system:owner` reaches: `all` workspaces, or its own `tenant` (spec 6.3)."""
-
     cors_origins: tuple[str, ...] = ("https://app.logicspike.com", "https://logicspike.com")
     """Origins whose pages may read answers (spec 6.8). Development adds `http://localhost:3000`."""
 
@@ -100,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     """JSON: service code → `{"types": […], "max_bytes": {"image": …}}`, both optional."""
 
-    presets: Mapping[str, Preset] = DEFAULT_PRESETS
+    presets: Mapping[str, Preset] = msgspec.field(default_factory=lambda: DEFAULT_PRESETS)
     """JSON: the variants there are, name → `{"width", "height", "fit", "formats", …}` (ADR 19)."""
     metadata_policy: MetadataPolicy = "strip-location"
     """What is removed of metadata before a file is served (ADR 20); `keep`: nothing."""

@@ -12,6 +12,8 @@ from projections.file_list import UPLOADED, FileListProjection
 from projections.file_resource import FILE_COLUMNS, FileResource, from_row
 from projections.folded_name import fold, like_pattern, search_text
 from projections.reading import Answer, Pool, fetch_owned, owned
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variants
 
 Sort = Literal["createdAt", "-createdAt", "fileName", "-fileName", "fileSize", "-fileSize"]
 
@@ -60,7 +62,12 @@ class FilePage(msgspec.Struct, frozen=True):
 
 
 async def page(
-    pool: Pool, owner: str, query: FileQuery, *, public_base_url: str
+    pool: Pool,
+    owner: str,
+    query: FileQuery,
+    *,
+    public_base_url: str,
+    variants: Variants = NO_VARIANTS,
 ) -> Answer[FilePage]:
     """One page of the owner's uploaded files. Raises DatabaseUnavailable."""
     types = _types(query)
@@ -89,7 +96,7 @@ async def page(
     else:
         sql = _plain_sql(query.sort, query.limit + 1, query.after is not None)
     answer = await fetch_owned(pool, sql, parameters)
-    return Answer(_page(answer.found, query, public_base_url), answer.position)
+    return Answer(_page(answer.found, query, public_base_url, variants), answer.position)
 
 
 def _types(query: FileQuery) -> list[str] | None:
@@ -104,11 +111,13 @@ def _types(query: FileQuery) -> list[str] | None:
     ]
 
 
-def _page(rows: Sequence[tuple[object, ...]], query: FileQuery, public_base_url: str) -> FilePage:
+def _page(
+    rows: Sequence[tuple[object, ...]], query: FileQuery, public_base_url: str, variants: Variants
+) -> FilePage:
     """Rows are FILE_COLUMNS, whether the row is a hit, and the value it is sorted by."""
     shown = [row for row in rows if row[-2]][: query.limit]
     items = [
-        from_row(row[:-2], status=UPLOADED, public_base_url=public_base_url)  # type: ignore[arg-type]
+        from_row(row[:-2], status=UPLOADED, public_base_url=public_base_url, variants=variants)  # type: ignore[arg-type]
         for row in shown
     ]
     if len(rows) > query.limit:

@@ -5,7 +5,7 @@ Read by the scheduler, which has the work asked for again, and by `./dev failure
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import msgspec
 
@@ -25,12 +25,22 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
-from domain.rendition_events import RenditionsRemoved
+from domain.rendition import has_renditions
+from domain.rendition_events import (
+    InspectionFailed,
+    MediaInspected,
+    RenditionFailed,
+    RenditionRequested,
+    RenditionsRemoved,
+    RenditionStored,
+)
 from domain.tenant import TenantFilesRemoved, TenantRemoved
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
 
-WorkKind = Literal["purge", "verify", "fetch", "tenant_removal", "cache"]
+WorkKind: TypeAlias = str
+"""`purge`, `verify`, `fetch`, `tenant_removal`, `inspect`, `clear`, `cache`; `derive`, preset and
+type."""
 _Key: TypeAlias = tuple[str, str, WorkKind]
 """Owner, stream, kind."""
 _Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
@@ -64,10 +74,23 @@ WHERE work.owner = mark.owner AND work.stream = mark.stream AND work.kind = mark
 """
 
 
+_DELETE_DERIVED = """
+DELETE FROM unfinished_work_v3 AS work USING unnest(%b::text[], %b::text[]) AS gone (owner, stream)
+WHERE work.owner = gone.owner AND work.stream = gone.stream AND work.kind LIKE 'derive %%'
+"""
+
+
+def derive_kind(preset: str, mime_type: str) -> str:
+    """The kind of work that one rendition is."""
+    return f"derive {preset} {mime_type}"
+
+
 class _Work:
     """What a batch makes of the list."""
 
     def __init__(self) -> None:
+        self.over: dict[tuple[str, str], None] = {}
+        """Files of which no rendition is to be made any more."""
         self.done: dict[_Key, None] = {}
         self.due: dict[_Key, _Change] = {}
         self.marks: dict[_Key, _Mark] = {}
@@ -79,6 +102,14 @@ class _Work:
         self.due.pop(key, None)
         self.marks.pop(key, None)
         self.done[key] = None
+
+    def end_renditions(self, owner: str, stream: str) -> None:
+        self.over[owner, stream] = None
+        wanted = [
+            key for key in self.due if key[:2] == (owner, stream) and key[2].startswith("derive ")
+        ]
+        for key in wanted:
+            self.finish(key)
 
     def fail(self, key: _Key, *, at: datetime, failure: str) -> None:
         if key in self.due:
@@ -115,6 +146,11 @@ class UnfinishedWorkProjection:
         PurgeRetried,
         TenantRemoved,
         TenantFilesRemoved,
+        MediaInspected,
+        InspectionFailed,
+        RenditionRequested,
+        RenditionStored,
+        RenditionFailed,
         RenditionsRemoved,
         CachePurgeRequested,
         CachePurged,
@@ -126,8 +162,11 @@ class UnfinishedWorkProjection:
         work = _Work()
         for recorded in batch:
             _note(work, recorded)
+            _note_renditions(work, recorded)
             _note_caches(work, recorded)
         statements = []
+        if work.over:
+            statements.append(Statement(_DELETE_DERIVED, columns(list(work.over))))
         if work.done:
             statements.append(Statement(_DELETE, columns(list(work.done))))
         if work.due:
@@ -182,6 +221,28 @@ def _note_caches(work: _Work, recorded: Recorded) -> None:
             work.begin(key, at=recorded.at, not_before=again_at)
         case CachePurgeFailed() as failed:
             work.fail(key, at=recorded.at, failure=failed.error)
+
+
+def _note_renditions(work: _Work, recorded: Recorded) -> None:
+    owner, stream, at = recorded.owner, recorded.stream, recorded.at
+    match recorded.event:
+        case UploadCompleted():
+            work.begin((owner, stream, "inspect"), at=at)
+        case FileDeleted() as deleted:
+            work.finish((owner, stream, "inspect"))
+            work.end_renditions(owner, stream)
+            if has_renditions(deleted.mime_type):
+                work.begin((owner, stream, "clear"), at=at)
+        case MediaInspected() | InspectionFailed():
+            work.finish((owner, stream, "inspect"))
+        case RenditionRequested() as asked:
+            work.begin((owner, stream, derive_kind(asked.preset, asked.format)), at=at)
+        case RenditionStored() | RenditionFailed() as made:
+            work.finish((owner, stream, derive_kind(made.preset, made.format)))
+            if isinstance(made, RenditionStored) and made.replaces is not None:
+                work.begin((owner, stream, "clear"), at=at)
+        case RenditionsRemoved() | ObjectsPurged():
+            work.finish((owner, stream, "clear"))
 
 
 class UnfinishedWork(msgspec.Struct, frozen=True):

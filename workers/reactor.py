@@ -26,6 +26,7 @@ from domain.cache_events import CACHE_EVENTS
 from domain.errors import DatabaseUnavailable
 from domain.event import Recorded, before_unknown
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.rendition_events import RENDITION_EVENTS
 from domain.tenant import TENANT_EVENTS
 from workers.process import pause, run
 
@@ -101,7 +102,8 @@ def _delay(job: Job, now: datetime) -> float:
 async def main(settings: Settings, stop: asyncio.Event) -> int:
     """Follow the log until asked to stop, through outages of Postgres and Redis."""
     log = get_logger()
-    expect_events(event.TYPE for event in (*MEDIA_FILE_EVENTS, *CACHE_EVENTS, *TENANT_EVENTS))
+    known = (*MEDIA_FILE_EVENTS, *RENDITION_EVENTS, *CACHE_EVENTS, *TENANT_EVENTS)
+    expect_events(event.TYPE for event in known)
     pool = await open_pool(
         settings.database_url, role="media_worker", size=2, application_name="media-reactor"
     )

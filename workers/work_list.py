@@ -8,7 +8,10 @@ from datetime import datetime
 
 from adapters.postgres import Pool, connection
 from application.jobs import (
+    ClearRenditions,
+    DeriveRendition,
     FetchSource,
+    InspectFile,
     Job,
     PurgeCache,
     PurgeObjects,
@@ -73,3 +76,10 @@ def _job(work: UnfinishedWork) -> Job:
             return FetchSource(media_id=work.stream)
         case "tenant_removal":
             return RemoveTenantFiles(tenant_id=work.stream.removeprefix("tenant_"))
+        case "inspect":
+            return InspectFile(media_id=work.stream)
+        case "clear":
+            return ClearRenditions(media_id=work.stream)
+        case kind:
+            _, preset, mime_type = kind.split(" ")
+            return DeriveRendition(media_id=work.stream, preset=preset, format=mime_type)

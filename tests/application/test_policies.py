@@ -6,8 +6,11 @@ import pytest
 
 from application.jobs import (
     JOBS,
+    ClearRenditions,
+    DeriveRendition,
     DiscardIncoming,
     FetchSource,
+    InspectFile,
     Job,
     PurgeCache,
     PurgeObjects,
@@ -31,7 +34,15 @@ from domain.media_file_events import (
     PurgeRetried,
     VerificationDeferred,
 )
+from domain.rendition_events import (
+    RENDITION_EVENTS,
+    InspectionFailed,
+    MetadataRemoved,
+    RenditionFailed,
+    RenditionsRemoved,
+)
 from domain.tenant import TENANT_EVENTS, TenantFilesRemoved, TenantRemoved
+from tests.kit.derived import ASKED, INSPECTED, POSTER_STORED, made
 from tests.kit.scenario import (
     COMPLETED,
     INGEST_REQUESTED,
@@ -48,6 +59,7 @@ from tests.kit.scenario import (
 
 SETTLED = START - timedelta(hours=1)
 LATER = START + timedelta(minutes=1)
+CLEAR = ClearRenditions(media_id=MEDIA_ID)
 PURGE = PurgeObjects(media_id=MEDIA_ID)
 TELL_CACHES = PurgeCache(media_id=MEDIA_ID)
 FINAL_PURGE = PurgeObjects(media_id=MEDIA_ID, not_before=LATER)
@@ -58,12 +70,12 @@ CASES: list[tuple[Event, list[Job]]] = [
     (IngestCancelled(reason="user"), []),
     (REQUESTED, []),
     (VerificationDeferred(), [VerifyUpload(media_id=MEDIA_ID)]),
-    (COMPLETED, [DiscardIncoming(media_id=MEDIA_ID, key=KEY)]),
+    (COMPLETED, [DiscardIncoming(media_id=MEDIA_ID, key=KEY), InspectFile(media_id=MEDIA_ID)]),
     (rejected(START), [PURGE, FINAL_PURGE]),
     (expired(START), [PURGE, FINAL_PURGE]),
     (cancelled(START), [PURGE, FINAL_PURGE]),
-    (deleted(settles_at=LATER), [PURGE, FINAL_PURGE, TELL_CACHES]),
-    (deleted(settles_at=SETTLED), [PURGE, TELL_CACHES]),
+    (deleted(settles_at=LATER), [PURGE, FINAL_PURGE, CLEAR, TELL_CACHES]),
+    (deleted(settles_at=SETTLED), [PURGE, CLEAR, TELL_CACHES]),
     (ObjectsPurged(key=KEY), [TELL_CACHES]),
     (CachePurgeRequested(reason="user"), [TELL_CACHES]),
     (
@@ -72,6 +84,16 @@ CASES: list[tuple[Event, list[Job]]] = [
     ),
     (CachePurged(urls=(), cdn="cloudflare", again_at=None), []),
     (CachePurgeFailed(error="away"), []),
+    (INSPECTED, []),
+    (InspectionFailed(reason="time", detail="It takes too long."), []),
+    (ASKED, [DeriveRendition(media_id=MEDIA_ID, preset="og", format="image/jpeg")]),
+    (made(), []),
+    (made(replaces="old"), [CLEAR]),
+    (RenditionFailed(preset="og", recipe=1, format="image/jpeg", reason="x", detail="y"), []),
+    (POSTER_STORED, []),
+    (RenditionsRemoved(keys=("old",)), [TELL_CACHES]),
+    (RenditionsRemoved(keys=()), []),
+    (MetadataRemoved(policy="strip-location", removed=("exif",)), []),
     (PurgeFailed(key=KEY, error="away"), []),
     (PurgeRetried(key=KEY), [PURGE]),
     (TenantFilesRemoved(), []),
@@ -91,7 +113,7 @@ def test_a_removed_workspace_calls_for_the_removal_of_its_files() -> None:
 
 def test_what_to_do_is_decided_for_every_event_of_a_file_or_workspace() -> None:
     decided = {type(event) for event, _ in CASES} | {TenantRemoved}
-    assert decided == set(MEDIA_FILE_EVENTS + CACHE_EVENTS + TENANT_EVENTS)
+    assert decided == set(MEDIA_FILE_EVENTS + RENDITION_EVENTS + CACHE_EVENTS + TENANT_EVENTS)
 
 
 def test_every_job_has_a_name_of_its_own_and_bounds() -> None:
