@@ -16,6 +16,7 @@ from api.cursors import Cursors
 from api.errors import answer_error
 from api.live_library import LiveLibrary
 from api.metrics import Metrics
+from api.on_demand import OnDemand
 from api.process import run
 from api.public_routes import ROUTES
 from api.purge_method import PurgeMethod
@@ -34,6 +35,7 @@ def create_app(runtime: Runtime) -> RequestLog:
         cors=Cors(runtime.settings.allowed_origins),
         inside=PurgeMethod,
         live_library=LiveLibrary(runtime),
+        on_demand=OnDemand(runtime.renditions, runtime.settings.presets),
     )
 
 

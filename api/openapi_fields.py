@@ -193,6 +193,7 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
                 "maximum": LONGEST_SECONDS,
             },
             "download": {"description": "Whether a browser saves the file instead of showing it."},
+            "variant": {"description": "A preset; without one the original."},
         },
         "SignedUrl": {
             "url": {"description": "To be kept from others, and nowhere.", "format": "uri"},

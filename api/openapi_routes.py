@@ -170,6 +170,11 @@ READING_BODY: Sequence[Refusal] = (
 LIMITED: Sequence[Refusal] = (RateLimited,)
 OF_ONE_FILE: Sequence[Refusal] = (errors.MediaNotFound,)
 CHANGING_ONE: Sequence[Refusal] = (*OF_ONE_FILE, errors.OwnershipDenied)
+OF_A_VARIANT: Sequence[Refusal] = (
+    errors.NoRendition,
+    errors.RenditionPending,
+    errors.RenditionUnavailable,
+)
 OF_A_SOURCE: Sequence[Refusal] = (
     errors.SsrfBlocked,
     errors.RedirectLoop,
@@ -211,7 +216,22 @@ DELIVERY = Described(
             "schema": {"type": "string", "pattern": "^public, max-age=[0-9]+$"},
         }
     },
-    refusals=(errors.InvalidField, *OF_ONE_FILE, errors.DatabaseUnavailable, Crash),
+    query={
+        "variant": {
+            "type": "string",
+            "pattern": "^[a-z0-9_]+$",
+            "description": "A preset, as `variants` of the file names them; the format follows "
+            "from `Accept`. Made when it is first asked for.",
+            "example": "thumb_200",
+        }
+    },
+    refusals=(
+        errors.InvalidField,
+        *OF_ONE_FILE,
+        *OF_A_VARIANT,
+        errors.DatabaseUnavailable,
+        Crash,
+    ),
 )
 
 DESCRIBED: Mapping[str, Described] = {
@@ -304,7 +324,7 @@ DESCRIBED: Mapping[str, Described] = {
         body=RequestSignedUrl,
         asked=SIGN,
         answers={200: (SignedUrl, SIGNED)},
-        refusals=OF_ONE_FILE,
+        refusals=(*OF_ONE_FILE, *OF_A_VARIANT),
     ),
     "media.files.purge_cache": Described(
         answers={202: (CachePurgeQueued, PURGE_QUEUED)}, refusals=CHANGING_ONE

@@ -1,11 +1,14 @@
 """`POST /files/{id}/signed-url`: a URL that serves a file for a while, to whoever has it."""
 
+from typing import Literal
+
 import msgspec
 from litestar import post
 from litestar.response.base import ASGIResponse
 
 from api.bodies import Body
 from api.files import owners_of
+from api.on_demand import OnDemand
 from api.parameters import known_id
 from api.positions import read_at, wanted_position
 from api.routes import MediaRequest, answer, note, note_file, runtime_of
@@ -31,6 +34,7 @@ class RequestSignedUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
     expires_in: int = DEFAULT_SECONDS
     download: bool = False
+    variant: str | None = None
 
 
 class SignedUrl(msgspec.Struct, frozen=True, rename="camel"):
@@ -38,6 +42,16 @@ class SignedUrl(msgspec.Struct, frozen=True, rename="camel"):
 
     url: str
     expires_at: str
+
+
+class Served(msgspec.Struct, frozen=True):
+    """What a URL is signed for."""
+
+    bucket: Bucket
+    key: str
+    name: str
+    mime_type: str
+    disposition: Literal["inline", "attachment"] = "inline"
 
 
 REQUEST = Body(RequestSignedUrl)
@@ -55,6 +69,9 @@ async def signed_url(request: MediaRequest) -> ASGIResponse:
     asked = await REQUEST.query(request)
     if not SHORTEST_SECONDS <= asked.expires_in <= LONGEST_SECONDS:
         raise InvalidField("expiresIn", f"{SHORTEST_SECONDS} to {LONGEST_SECONDS} seconds")
+    on_demand: OnDemand = request.app.state["on_demand"]
+    if asked.variant is not None:
+        on_demand.preset(asked.variant)
     media_id = known_id(request.path_params["media_id"])
     note(request, mediaId=media_id)
     found = await _file(request, media_id)
@@ -62,20 +79,44 @@ async def signed_url(request: MediaRequest) -> ASGIResponse:
     if file is None:
         raise MediaNotFound(media_id)
     note_file(request, file)
+    served = _original(file)
+    if asked.variant is not None:
+        served = await _variant(request, file, asked.variant, on_demand)
     runtime = runtime_of(request)
-    bucket: Bucket = "public" if file.is_public else "private"
-    kind = MEDIA_TYPES[file.mime_type]
     signed = runtime.objects.sign_get(
-        bucket,
-        file.key,
+        served.bucket,
+        served.key,
         content_disposition=content_disposition(
-            file.file_name, "attachment" if asked.download else kind.disposition
+            served.name, "attachment" if asked.download else served.disposition
         ),
-        content_type=file.mime_type,
+        content_type=served.mime_type,
         lifetime=asked.expires_in,
         at=runtime.clock(),
     )
     return answer(SignedUrl(signed.url, rfc3339(signed.expires_at)), position=found.position)
+
+
+def _original(file: FileResource) -> Served:
+    return Served(
+        "public" if file.is_public else "private",
+        file.key,
+        file.file_name,
+        file.mime_type,
+        MEDIA_TYPES[file.mime_type].disposition,
+    )
+
+
+async def _variant(
+    request: MediaRequest, file: FileResource, name: str, on_demand: OnDemand
+) -> Served:
+    """A rendition of the file, in the format that links lead to; made if it must be."""
+    line = request.scope["state"]["line"]
+    ready = await on_demand.ready(
+        file.id, file.mime_type, name, None, correlation_id=line["requestId"]
+    )
+    shown = f"{file.file_name.rpartition('.')[0] or file.file_name}-{name}"
+    extension = ready.key.rpartition(".")[2]
+    return Served(ready.bucket, ready.key, f"{shown}.{extension}", ready.mime_type)
 
 
 async def _file(request: MediaRequest, media_id: str) -> Answer[FileResource | None]:

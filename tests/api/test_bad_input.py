@@ -50,7 +50,7 @@ VALID: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     SIGNED_URL: (
         "POST",
         f"/files/{MEDIA_ID}/signed-url",
-        {"expiresIn": 900, "download": True},
+        {"expiresIn": 900, "download": True, "variant": "thumb_200"},
     ),
     "media.files.bulk_delete": ("POST", "/files/bulk-delete", {"ids": [MEDIA_ID]}),
     "media.webhooks.add": (
@@ -72,7 +72,7 @@ VALID: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "media.internal.resolve": (
         "POST",
         "/internal/resolve",
-        {"mediaIds": [MEDIA_ID], "tenantId": "ls_abc123"},
+        {"mediaIds": [MEDIA_ID], "tenantId": "ls_abc123", "variant": "thumb_200"},
     ),
 }
 INTERNAL = "media.internal.resolve"
@@ -141,6 +141,7 @@ ALLOWED = {
     *(("fileSize", name) for name in ("number",)),
     ("isPublic", "true"),
     ("download", "true"),
+    ("variant", "null"),
     ("scope", "null"),
     ("sha256", "null"),
     ("description", "text"),
@@ -236,7 +237,8 @@ async def test_a_wrong_field_is_refused(
 
 @pytest.mark.parametrize("event", [event for event in VALID if event != "media.webhooks.edit"])
 async def test_a_missing_field_is_named(clients: dict[str, ApiClient], event: str) -> None:
-    optional = {"isPublic", "scope", "tenantId", "description", "expiresIn", "download"}
+    optional = {"isPublic", "scope", "tenantId", "description"}
+    optional |= {"expiresIn", "download", "variant"}
     if event == "media.upload.ingest":
         optional |= {"fileName"}
     for field in set(VALID[event][2]) - optional:
