@@ -6,6 +6,7 @@ Bytes come from the bucket's domain: an answer only points, so caches may keep i
 from litestar import route
 from litestar.enums import HttpMethod
 from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
 
 from api.on_demand import OnDemand, accepted
 from api.parameters import MAX_SHOWN_ID, known_id, query_parameters
@@ -20,11 +21,34 @@ LINK_SECONDS = 60
 """The same of `/m`, which says of an id where it leads today."""
 VARIANT = frozenset({"variant"})
 ANONYMOUS = [HttpMethod.GET, HttpMethod.HEAD]
-BY_ACCEPT = {
-    "vary": "Accept",
+ALWAYS = (
+    (b"content-length", b"0"),
+    # Any site may show a public picture; the rule covers what redirects to it, too.
+    (b"cross-origin-resource-policy", b"cross-origin"),
+)
+BY_ACCEPT = (
+    (b"vary", b"Accept"),
     # Cloudflare ignores such a Vary and would hand everybody the first one's format.
-    "cloudflare-cdn-cache-control": "no-store",
-}
+    (b"cloudflare-cdn-cache-control", b"no-store"),
+)
+
+
+class Redirect(ASGIResponse):
+    """302 without a body. Of its own, since the framework's takes half of what the query takes."""
+
+    def __init__(self, location: str, *, seconds: int, by_accept: bool) -> None:
+        self._headers = [
+            (b"location", location.encode()),
+            (b"cache-control", b"public, max-age=%d" % seconds),
+            *ALWAYS,
+            *(BY_ACCEPT if by_accept else ()),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it."""
+        start = {"type": "http.response.start", "status": 302, "headers": self._headers}
+        await send(start)  # type: ignore[arg-type]
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 @route("/cdn/{key:path}", http_method=ANONYMOUS, access=OPEN, event="media.delivery.key")
@@ -58,24 +82,18 @@ async def _point(
         raise MediaNotFound(media_id)
     note(request, mediaId=media_id, mimeType=file.mime_type)
     found = file.key
-    headers = {
-        "cache-control": f"public, max-age={seconds}",
-        # Any site may show a public picture; the rule covers what redirects to it, too.
-        "cross-origin-resource-policy": "cross-origin",
-    }
     if variant is not None:
         note(request, variant=variant)
         found = await _rendition(request, media_id, file, variant, on_demand)
-        headers |= BY_ACCEPT
-    headers["location"] = f"{runtime_of(request).settings.public_base_url}/{found}"
-    return ASGIResponse(status_code=302, headers=headers)
+    location = f"{runtime_of(request).settings.public_base_url}/{found}"
+    return Redirect(location, seconds=seconds, by_accept=variant is not None)
 
 
 async def _rendition(
     request: MediaRequest, media_id: str, file: PublicFile, name: str, on_demand: OnDemand
 ) -> str:
     """The key of the variant: as the file's row has it, else made, as a fact of the file."""
-    accept = accepted(request.headers)
+    accept = accepted(request.scope["headers"])
     stored = file.stored(name, on_demand.preset(name), accept)
     if stored is not None:
         if not stored.key:

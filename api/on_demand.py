@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from api.parameters import Headers
 from application.renditions import ReadyRendition, Renditions
 from domain.errors import InvalidField, NoRendition, RenditionPending
 from domain.rendition import Format, Preset, has_renditions, negotiate
@@ -78,7 +79,8 @@ class OnDemand:
             wait.exception()  # said to whoever still waits; unread, asyncio would complain
 
 
-def accepted(headers: Mapping[str, str]) -> str | None:
+def accepted(headers: Headers) -> str | None:
     """The `Accept` header, unless it is longer than any browser's."""
-    accept = headers.get("accept")
-    return None if accept is None or len(accept) > LONGEST_ACCEPT else accept
+    given = [value for name, value in headers if name == b"accept"]
+    accept = b", ".join(given).decode("latin-1")
+    return accept if given and len(accept) <= LONGEST_ACCEPT else None

@@ -5,6 +5,8 @@ from datetime import datetime
 from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
 from domain.cache_purge import UNDER_WAY, CachedFile
 from domain.event import Event
+from domain.rendition_events import RenditionsRemoved
+from tests.kit.derived import POSTER_STORED, made
 from tests.kit.scenario import COMPLETED, KEY, MEDIA_ID, REQUESTED, after, deleted, history
 
 URLS = ("https://media.example/a",)
@@ -91,3 +93,21 @@ def test_a_deleted_file_had_these_addresses() -> None:
 
 def test_what_never_was_public_has_none() -> None:
     assert addresses(cached(REQUESTED)) == ()
+
+
+def test_every_rendition_there_ever_was_had_an_address_too() -> None:
+    old, new = made(), made(recipe=2, replaces=made().key)
+    file = cached(REQUESTED, COMPLETED, old, POSTER_STORED, new)
+    assert {f"https://media.example/{one.key}" for one in (old, POSTER_STORED, new)} <= set(
+        addresses(file)
+    )
+    elsewhere = cached(REQUESTED, COMPLETED, made("since_removed"))
+    assert f"https://api.example/m/{MEDIA_ID}?variant=since_removed" in addresses(elsewhere)
+
+
+def test_renditions_that_were_removed_are_purged() -> None:
+    removed = RenditionsRemoved(keys=(made().key,))
+    file = cached(REQUESTED, COMPLETED, made(), made(recipe=2, replaces=made().key), removed)
+    at = after(minutes=1)
+    assert record(file, at) == [purged(at + UNDER_WAY)]
+    assert not cached(REQUESTED, COMPLETED, RenditionsRemoved(keys=())).is_due(at)
