@@ -63,7 +63,9 @@ def _load() -> Work:
     def work(body: bytes, question: Question) -> tuple[msgspec.Struct, Sequence[bytes]]:
         if question.order is not None:
             return decode_pictures.carry_out(body, question.order, question.limits)
-        verdict, drawing = decode_loaders.prove(body, question.mime_type, question.limits)
+        verdict, drawing = decode_loaders.prove(
+            body, question.mime_type, question.limits, question.metadata
+        )
         return verdict, [drawing]
 
     return work

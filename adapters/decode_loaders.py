@@ -15,6 +15,8 @@ from av.container import InputContainer
 from adapters.decode_formats import Layout, ends_as_zip, layout
 from adapters.decode_svg import sanitised
 from adapters.decode_verdict import DecodeLimits, Refusal, Verdict
+from adapters.metadata import stripped
+from domain.metadata import MetadataPolicy
 
 VIPS_LOADERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "image/jpeg": ("jpegload_buffer", {"fail_on": "warning"}),
@@ -38,7 +40,9 @@ PICTURE_CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "apng"}
 CONTAINERS = {"video/mp4": "mov", "image/avif": "mov", "video/webm": "matroska"}
 
 
-def prove(body: bytes, mime_type: str, limits: DecodeLimits) -> tuple[Verdict, bytes]:
+def prove(
+    body: bytes, mime_type: str, limits: DecodeLimits, metadata: MetadataPolicy = "keep"
+) -> tuple[Verdict, bytes]:
     """Decode the whole file: how much of it is to be kept, or what instead. Raises Refusal."""
     if mime_type == "image/svg+xml":
         drawing = sanitised(body)
@@ -58,6 +62,9 @@ def prove(body: bytes, mime_type: str, limits: DecodeLimits) -> tuple[Verdict, b
         raise refusal_of(str(error)) from None
     except pypdfium2.PdfiumError as error:
         raise refusal_of(str(error)) from None
+    served, removed = stripped(body, mime_type, metadata, lambda file: layout(file, mime_type).end)
+    if removed:
+        return Verdict(drawing_bytes=len(served), removed=removed), served
     return Verdict(keep=found.end), b""
 
 

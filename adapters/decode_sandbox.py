@@ -13,6 +13,7 @@ from adapters.decode_verdict import DecodeLimits
 from adapters.scratch_file import ScratchFile
 from application.ports import Accepted, Refused, SandboxUnavailable
 from application.rendering import Order, Rendered
+from domain.metadata import MetadataPolicy
 
 T = TypeVar("T")
 
@@ -25,8 +26,15 @@ PAUSES_SECONDS = (0.0, 0.2, 1.0)
 class DecodeSandbox:
     """A few fork servers, each at one file at a time. Belongs to one event loop."""
 
-    def __init__(self, *, servers: int = 2, limits: DecodeLimits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        servers: int = 2,
+        limits: DecodeLimits | None = None,
+        metadata: MetadataPolicy = "keep",
+    ) -> None:
         self._limits = limits or DecodeLimits()
+        self._metadata: MetadataPolicy = metadata
         self._size = servers
         self._free: asyncio.Queue[ForkServer | None] = asyncio.Queue()
         self._running: set[ForkServer] = set()
@@ -76,7 +84,9 @@ class DecodeSandbox:
 
         When the verdict says so the file holds what is to be served in its place.
         """
-        return await self._persist(lambda server: server.prove(file, mime_type, self._limits))
+        return await self._persist(
+            lambda server: server.prove(file, mime_type, self._limits, self._metadata)
+        )
 
     async def carry_out(self, file: ScratchFile, order: Order) -> Rendered | Refused:
         """Look into a proven file and make pictures of it. Raises SandboxUnavailable."""

@@ -31,6 +31,7 @@ from adapters.decode_verdict import (
 from adapters.scratch_file import ScratchFile
 from application.ports import Accepted, Refused, SandboxUnavailable
 from application.rendering import Order, Rendered
+from domain.metadata import REMOVABLE, MetadataPolicy
 
 T = TypeVar("T")
 Hear = Callable[[socket.socket, Question], Awaitable[T | None]]
@@ -116,13 +117,17 @@ class ForkServer:
             raise SandboxUnavailable(f"The decoder does not start: {greeting.trouble}")
 
     async def prove(
-        self, file: ScratchFile, mime_type: str, limits: DecodeLimits
+        self,
+        file: ScratchFile,
+        mime_type: str,
+        limits: DecodeLimits,
+        metadata: MetadataPolicy = "keep",
     ) -> Accepted | Refused:
         """Have one file decoded, and rewritten where that is called for.
 
         Raises OSError or Interrupted when server or child go away; the file is untouched then.
         """
-        question = Question(mime_type=mime_type, size=file.size, limits=limits)
+        question = Question(mime_type, file.size, limits, metadata)
         with contextlib.ExitStack() as kept:
             answer, status = await self._ask(file, question, partial(_hear_verdict, kept=kept))
             return _outcome(answer, status, file)
@@ -131,7 +136,7 @@ class ForkServer:
         self, file: ScratchFile, order: Order, limits: DecodeLimits
     ) -> Rendered | Refused:
         """Have pictures made of one file. Raises OSError or Interrupted, as `prove` does."""
-        question = Question(order.mime_type, file.size, limits, order)
+        question = Question(order.mime_type, file.size, limits, order=order)
 
         async def hear(child: socket.socket, _question: Question) -> Rendered | Refused | None:
             return await hear_report(child, order)
@@ -223,7 +228,8 @@ def _outcome(
     else:
         return Refused("crash", "The decoder gave no proper answer.")
     file.rewind()
-    return Accepted(file.size, file.body)
+    removed = tuple(place for place in verdict.removed if place in REMOVABLE)
+    return Accepted(file.size, file.body, removed)
 
 
 def _ended(status: int) -> Refused:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import msgspec
 
 from application.rendering import Order
+from domain.metadata import MetadataPolicy
 
 Reason = Literal[
     "content", "truncated", "damaged", "polyglot", "limits", "encrypted", "svg", "time", "memory",
@@ -50,6 +51,7 @@ class Question(msgspec.Struct, frozen=True):
     mime_type: str
     size: int
     limits: DecodeLimits
+    metadata: MetadataPolicy = "keep"
     order: Order | None = None
     """What is to be made of a file that was proven before; None: prove it."""
 
@@ -60,7 +62,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     keep: int = 0
     """The real end of the format; bytes behind it are cut off."""
     drawing_bytes: int | None = None
-    """Size of the sanitised drawing, which follows; of an SVG alone, and only if it differs."""
+    """Size of what is to be served in the file's place, which follows: a sanitised drawing, or the
+    file without what is not to be told."""
+    removed: tuple[str, ...] = ()
+    """Where that stood."""
     reason: str | None = None
     detail: str = ""
 

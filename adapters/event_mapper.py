@@ -24,6 +24,7 @@ from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded, UnknownEvent
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.rendition_events import RENDITION_EVENTS
+from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
 from domain.webhook_events import WEBHOOK_EVENTS
 
@@ -43,7 +44,13 @@ class Upcaster(msgspec.Struct, frozen=True):
     """Pure: the old JSON object in, the new one out."""
 
 
-UPCASTERS: Mapping[str, Upcaster] = {}
+UPCASTERS: Mapping[str, Upcaster] = {
+    "media_file.file_deleted.v1": Upcaster(
+        # Before there was a bin, every deletion was for good.
+        "media_file.file_deleted.v2",
+        lambda data: data | {"bin_until": None},
+    ),
+}
 """By the type that was stored: v1 leads to v2, v2 to v3, until a type the domain has."""
 
 
@@ -108,7 +115,12 @@ class EventTypes:
 
 
 EVENT_TYPES = EventTypes(
-    MEDIA_FILE_EVENTS + RENDITION_EVENTS + CACHE_EVENTS + TENANT_EVENTS + WEBHOOK_EVENTS
+    MEDIA_FILE_EVENTS
+    + RENDITION_EVENTS
+    + SCAN_EVENTS
+    + CACHE_EVENTS
+    + TENANT_EVENTS
+    + WEBHOOK_EVENTS
 )
 
 COLUMNS = (

@@ -8,6 +8,7 @@ the decode child; pure and strict: what cannot be followed raises Unreadable.
 # ruff: noqa: PLR2004 - tags, offsets and sizes are the format's own
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from adapters.metadata_iptc import without_places as iptc_without_places
 from adapters.metadata_xmp import fitting as xmp_fitting
@@ -120,11 +121,14 @@ class Exif:
         """Close the gap of an entry: those behind it and the link to the next list move up."""
         count = self._number(at, 2)
         entry, end = at + 2 + ENTRY * number, at + 2 + ENTRY * count + 4
+        if number >= count:
+            # The list of places lay over this one, and is gone.
+            raise Unreadable
         self._number(at, end - at)
         self.body[entry : end - ENTRY] = self.body[entry + ENTRY : end]
         self.body[end - ENTRY : end] = bytes(ENTRY)
-        order = "little" if self._order == "little" else "big"
-        self.body[at : at + 2] = (count - 1).to_bytes(2, "little" if order == "little" else "big")
+        order: Literal["little", "big"] = "little" if self._order == "little" else "big"
+        self.body[at : at + 2] = (count - 1).to_bytes(2, order)
 
 
 def without_places(block: bytes) -> tuple[bytes, set[str]]:

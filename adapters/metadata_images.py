@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from adapters.metadata_exif import minimal, only_orientation, without_places
 from adapters.metadata_iptc import without_places as iptc_without_places
+from adapters.metadata_xmp import MOST_BYTES
 from adapters.metadata_xmp import without_places as xmp_without_places
 
 Removed = set[str]
@@ -157,19 +158,35 @@ def _png_text(
         # EXIF, IPTC or XMP in hexadecimal, as ImageMagick writes it.
         removed.add("exif")
         return b""
-    if kind == b"iTXt" and content.startswith(PNG_XMP):
-        head = content[: len(PNG_XMP) + 2]
-        if head[-2] != 0:
-            removed.add("xmp")
-            return b""
-        language_end = content.index(0, len(head))
-        start = content.index(0, language_end + 1) + 1
-        packet = xmp_without_places(content[start:])
-        if packet is None:
+    if kind in {b"iTXt", b"zTXt"} and content.startswith(PNG_XMP):
+        start, packed = _png_packet(kind, content)
+        packet = _unpacked(content[start:]) if packed else content[start:]
+        after = xmp_without_places(packet)
+        if after is None:
             return chunk
         removed.add("xmp")
-        return _chunk(kind, content[:start] + packet) if packet else b""
+        if not after:
+            return b""
+        return _chunk(kind, content[:start] + (zlib.compress(after) if packed else after))
     return chunk
+
+
+def _png_packet(kind: bytes, content: bytes) -> tuple[int, bool]:
+    """Where the packet begins, and whether it is compressed."""
+    if kind == b"zTXt":
+        return len(PNG_XMP) + 1, True
+    language_end = content.index(0, len(PNG_XMP) + 2)
+    return content.index(0, language_end + 1) + 1, content[len(PNG_XMP)] != 0
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Of a bomb, and of what is not zlib's, nothing."""
+    unpacking = zlib.decompressobj()
+    try:
+        packet = unpacking.decompress(packed, MOST_BYTES)
+    except zlib.error:
+        return b""
+    return packet if unpacking.eof else b""
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Takes places out of an XMP packet. Pure, in the decode child."""
 
 import re
-from xml.etree import ElementTree
+from typing import Any
+from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 PLACES = frozenset({
@@ -25,15 +26,15 @@ def without_places(packet: bytes) -> bytes | None:
     """The packet without places; None: there were none. Empty when it cannot be read."""
     try:
         _check(packet)
-        for _, (prefix, name) in _namespaces(packet):
+        for prefix, name in _namespaces(packet):
             if prefix and re.fullmatch(r"ns\d+", prefix) is None:
-                ElementTree.register_namespace(prefix, name)
-        root = ElementTree.fromstring(_inner(packet))  # noqa: S314 - checked: no entities
-    except (ElementTree.ParseError, expat.ExpatError, ValueError, LookupError, _TooMuch):
+                ET.register_namespace(prefix, name)
+        root = ET.fromstring(_inner(packet))  # noqa: S314 - checked: no entities
+    except (ET.ParseError, expat.ExpatError, ValueError, LookupError, _TooMuch):
         return b""
     if not _clean(root):
         return None
-    inner = ElementTree.tostring(root, encoding="utf-8")
+    inner: bytes = ET.tostring(root, encoding="utf-8")
     return (
         b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>' + inner
         + b'<?xpacket end="w"?>'
@@ -78,13 +79,13 @@ def _check(packet: bytes) -> None:
     parser.Parse(_inner(packet), True)  # noqa: FBT003 - expat takes no keyword here
 
 
-def _namespaces(packet: bytes) -> list[tuple[str, tuple[str, str]]]:
-    parser = ElementTree.XMLPullParser(events=("start-ns",))
+def _namespaces(packet: bytes) -> list[tuple[str, str]]:
+    parser: Any = ET.XMLPullParser(events=("start-ns",))
     parser.feed(_inner(packet))
-    return [(event, found) for event, found in parser.read_events()]  # type: ignore[misc]
+    return [found for _, found in parser.read_events()]
 
 
-def _clean(element: ElementTree.Element) -> bool:
+def _clean(element: ET.Element) -> bool:
     """Remove places below the element; whether there were any."""
     found = False
     for name in list(element.attrib):

@@ -1,7 +1,6 @@
 """Every `MEDIA_*` variable, typed and checked at start. The one reader of the environment."""
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, Self, get_type_hints
@@ -9,34 +8,29 @@ from urllib.parse import unquote
 
 import msgspec
 
-from adapters.settings_rules import mistakes
+from adapters.settings_checks import DEVELOPMENT_CURSOR_KEY, DEVELOPMENT_GATEWAY_KEY, check
+from adapters.settings_rules import PREFIX, SettingsError
 from domain.access import OwnerBypass
-from domain.media_type import MEDIA_TYPES, ServiceRules, UploadRules
+from domain.media_type import ServiceRules, UploadRules
 from domain.metadata import MetadataPolicy
 from domain.rendition import DEFAULT_PRESETS, Preset
 
-DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
-DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
+__all__ = [
+    "DEFAULT_SERVICES",
+    "DEVELOPMENT_CURSOR_KEY",
+    "DEVELOPMENT_GATEWAY_KEY",
+    "PREFIX",
+    "Settings",
+    "SettingsError",
+    "child_environment",
+    "variable_of",
+]
+
 DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar", "workspace")
 DEVELOPMENT_ORIGIN = "http://localhost:3000"
 
-PREFIX = "MEDIA_"
 STANDARD_NAMES = ("otel_", "prometheus_")
 """Fields that begin so are variables other products know too, and have no prefix of ours."""
-MIN_SECRET_LENGTH = 32
-MAX_LIMIT = 100_000
-"""Requests a minute: Redis keeps the time of each, some 10 bytes."""
-ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
-LOCAL_ORIGIN = re.compile(
-    r"https?://([a-z0-9.-]*\.)?(localhost|127\.[0-9.]+|0\.0\.0\.0|\[[0:]*1?\])(:[0-9]+)?"
-)
-"""This machine: any page that runs on it would be trusted."""
-SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
-CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message says which and what to write instead."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +110,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
+    bin_days: int = 30
+    """How long a deleted file can be restored before its bytes are purged; 0 purges at once."""
+    placement_wait_seconds: int = 10
+    """How long a restore, an undo or a change of visibility waits for the bytes to have moved."""
     sweep_interval_seconds: int = 300
     """How often the scheduler asks for the expiry sweep."""
     redrive_after_seconds: int = 120
@@ -180,6 +178,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A worker process silent for so long is taken for dead; others take up its jobs."""
     decoders: int = 2
     """Uploaded files a process decodes at once; each takes 50 MB idle and at most 1.5 GiB."""
+    scanner: str = ""
+    """ClamAV's daemon, as `clamd://host:3310`: nothing is released before it has said clean.
+    Without, nothing is scanned."""
+    scan_threads: int = 4
+    """Files one worker process has scanned at once, of those no request waits for."""
     liveness_file: str = ""
     """A file that a worker touches every 5 s while it lives, for container health checks."""
     docs: bool = False
@@ -191,6 +194,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def delivery_url(self) -> str:
         """`delivery_base_url`, or the public app itself in development."""
         return self.delivery_base_url or f"http://localhost:{self.port}"
+
+    @property
+    def bin_for(self) -> timedelta:
+        """`bin_days` as a duration."""
+        return timedelta(days=self.bin_days)
 
     @property
     def pending_lifetime(self) -> timedelta:
@@ -228,86 +236,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             values[field.name] = _parse(field.name, text, hints[field.name])
         settings = cls(**values)  # type: ignore[arg-type]
-        settings._check()
+        check(settings)
         return settings
-
-    def _check(self) -> None:
-        for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
-            url = getattr(self, name)
-            if url and not url.startswith(("http://", "https://")):
-                raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")
-            if url.endswith("/"):
-                raise SettingsError(f"{PREFIX}{name.upper()} must not end in a slash.")
-        for name in (
-            "pending_lifetime_seconds",
-            "sweep_interval_seconds",
-            "job_threads",
-            "decoders",
-            "fetch_threads",
-            "render_threads",
-            "job_heartbeat_seconds",
-            "events_retention_seconds",
-            "events_stream_length",
-        ):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
-        for name in ("presign", "ingest", "list", "bulk_delete", "purge_cache"):
-            if not 0 <= getattr(self, f"limit_{name}") <= MAX_LIMIT:
-                raise SettingsError(f"{PREFIX}LIMIT_{name.upper()} must be from 0 to {MAX_LIMIT}.")
-        self._check_origins()
-        self._check_services()
-        for mistake in mistakes(self):
-            raise SettingsError(mistake)
-        if self.environment == "production":
-            self._check_production()
-
-    def _check_origins(self) -> None:
-        for origin in self.cors_origins:
-            if ORIGIN.fullmatch(origin) is None:
-                raise SettingsError(
-                    f"{PREFIX}CORS_ORIGINS: {origin!r} is no origin; write https://host[:port], "
-                    "in small letters, without a path or wildcard."
-                )
-            local = LOCAL_ORIGIN.fullmatch(origin) is not None
-            if local and self.environment == "production":
-                raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} is for development only.")
-            if not local and not origin.startswith("https://"):
-                raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} must be https.")
-
-    def _check_services(self) -> None:
-        for code, rules in self.services.items():
-            if SERVICE_CODE.fullmatch(code) is None:
-                raise SettingsError(f"{PREFIX}SERVICES: {code!r} is no service code (a-z, 0-9, -).")
-            if set(rules.max_bytes) != CATEGORIES:
-                raise SettingsError(
-                    f"{PREFIX}SERVICES: max_bytes of {code} needs {', '.join(sorted(CATEGORIES))}."
-                )
-            for mime_type in rules.types:
-                if mime_type not in MEDIA_TYPES:
-                    raise SettingsError(
-                        f"{PREFIX}SERVICES: {code} names {mime_type!r}; "
-                        f"known are {', '.join(MEDIA_TYPES)}."
-                    )
-
-    def _check_production(self) -> None:
-        if self.permitted_sources:
-            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES is for development only.")
-        if DEVELOPMENT_GATEWAY_KEY in self.gateway_keys:
-            raise SettingsError(
-                f"{PREFIX}GATEWAY_KEYS holds the development key; production needs its own."
-            )
-        if DEVELOPMENT_CURSOR_KEY in self.cursor_keys:
-            raise SettingsError(
-                f"{PREFIX}CURSOR_KEYS holds the development key; production needs its own."
-            )
-        if any(len(key) < MIN_SECRET_LENGTH for key in (*self.gateway_keys, *self.cursor_keys)):
-            raise SettingsError(
-                f"Gateway and cursor keys need {MIN_SECRET_LENGTH} characters in production."
-            )
-        if self.permitted_receivers:
-            raise SettingsError(f"{PREFIX}PERMITTED_RECEIVERS is for development only.")
-        if not self.public_base_url.startswith("https://"):
-            raise SettingsError(f"{PREFIX}PUBLIC_BASE_URL must be https in production.")
 
 
 def variable_of(field: str) -> str:

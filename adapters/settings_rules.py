@@ -1,77 +1,51 @@
-"""Rules of groups of settings: each yields a sentence for every mistake. For `settings.py`."""
+"""Rules of single settings, and the refusal of a wrong one. Used by `adapters/settings.py`."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence
 
-from adapters.settings_presets import preset_trouble
-from adapters.url_gate import check_permitted
+from domain.media_type import MEDIA_TYPES, ServiceRules
 
-if TYPE_CHECKING:
-    from adapters.settings import Settings
-
-LONGEST_INGEST_WAIT = 25
-"""Less than `api/process.py` drains for."""
-LARGEST_PURGE = 500
-"""Addresses a call that Cloudflare takes on any plan."""
-FASTEST_PURGE = 3_000
-"""Addresses a second, likewise."""
+PREFIX = "MEDIA_"
+ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+LOCAL_ORIGIN = re.compile(
+    r"https?://([a-z0-9.-]*\.)?(localhost|127\.[0-9.]+|0\.0\.0\.0|\[[0:]*1?\])(:[0-9]+)?"
+)
+"""This machine: any page that runs on it would be trusted."""
+SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
+CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 
 
-def mistakes(settings: "Settings") -> Iterator[str]:
-    """Of all groups."""
-    yield from _ingest(settings)
-    if (trouble := preset_trouble(settings.presets)) is not None:
-        yield f"MEDIA_PRESETS: {trouble}"
-    yield from _tracing(settings)
-    yield from _delivery(settings)
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which and what to write instead."""
 
 
-def _ingest(settings: "Settings") -> Iterator[str]:
-    """What is wrong with fetching from URLs."""
-    if not 0 <= settings.ingest_wait_seconds <= LONGEST_INGEST_WAIT:
-        yield (
-            f"MEDIA_INGEST_WAIT_SECONDS must be 0 to {LONGEST_INGEST_WAIT}: a process that "
-            "is stopped finishes the requests in flight within the time a deployer gives it."
-        )
-    try:
-        check_permitted(frozenset(settings.permitted_sources))
-    except ValueError as error:
-        yield f"MEDIA_PERMITTED_SOURCES: {error}"
+def check_origins(origins: Sequence[str], *, development: bool) -> None:
+    """Raise SettingsError for what is no origin, or none that production may trust."""
+    for origin in origins:
+        if ORIGIN.fullmatch(origin) is None:
+            raise SettingsError(
+                f"{PREFIX}CORS_ORIGINS: {origin!r} is no origin; write https://host[:port], "
+                "in small letters, without a path or wildcard."
+            )
+        local = LOCAL_ORIGIN.fullmatch(origin) is not None
+        if local and not development:
+            raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} is for development only.")
+        if not local and not origin.startswith("https://"):
+            raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} must be https.")
 
 
-def _tracing(settings: "Settings") -> Iterator[str]:
-    """What is wrong with the collector of traces."""
-    endpoint = settings.otel_exporter_otlp_endpoint
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        yield f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http(s) URL, not {endpoint!r}."
-    if not 0 <= settings.otel_traces_sampler_arg <= 1:
-        yield "OTEL_TRACES_SAMPLER_ARG must be from 0 to 1."
-
-
-def _delivery(settings: "Settings") -> Iterator[str]:
-    """What is wrong with the delivery routes and the caches before them."""
-    for name in ("delivery_base_url", "cloudflare_api_url"):
-        url = getattr(settings, name)
-        if url and not url.startswith(("http://", "https://")):
-            yield f"MEDIA_{name.upper()} must be an http(s) URL, not {url!r}."
-        if url.endswith("/"):
-            yield f"MEDIA_{name.upper()} must not end in a slash."
-    if bool(settings.cloudflare_zone_id) != bool(settings.cloudflare_api_token):
-        yield "MEDIA_CLOUDFLARE_ZONE_ID and MEDIA_CLOUDFLARE_API_TOKEN go together: set both."
-    if settings.cloudflare_zone_id and not settings.cloudflare_zone_id.isalnum():
-        yield "MEDIA_CLOUDFLARE_ZONE_ID is letters and digits, as the zone's overview shows it."
-    if not 1 <= settings.cloudflare_purge_urls <= LARGEST_PURGE:
-        yield f"MEDIA_CLOUDFLARE_PURGE_URLS must be from 1 to {LARGEST_PURGE}."
-    if not 1 <= settings.cloudflare_urls_per_second <= FASTEST_PURGE:
-        yield f"MEDIA_CLOUDFLARE_URLS_PER_SECOND must be from 1 to {FASTEST_PURGE}."
-    if settings.environment != "production":
-        return
-    if not settings.delivery_base_url.startswith("https://"):
-        yield "MEDIA_DELIVERY_BASE_URL must be set, and https, in production."
-    if not settings.cloudflare_api_url.startswith("https://"):
-        yield "MEDIA_CLOUDFLARE_API_URL must be https in production: it is told a token."
-    if settings.cdn == "cloudflare" and not settings.cloudflare_zone_id:
-        yield (
-            "MEDIA_CLOUDFLARE_ZONE_ID is not set: a deleted file would stay in the CDN for a year. "
-            "Where there is no CDN, set MEDIA_CDN=none."
-        )
+def check_services(services: Mapping[str, ServiceRules]) -> None:
+    """Raise SettingsError for a code, limit or type that cannot be."""
+    for code, rules in services.items():
+        if SERVICE_CODE.fullmatch(code) is None:
+            raise SettingsError(f"{PREFIX}SERVICES: {code!r} is no service code (a-z, 0-9, -).")
+        if set(rules.max_bytes) != CATEGORIES:
+            raise SettingsError(
+                f"{PREFIX}SERVICES: max_bytes of {code} needs {', '.join(sorted(CATEGORIES))}."
+            )
+        for mime_type in rules.types:
+            if mime_type not in MEDIA_TYPES:
+                raise SettingsError(
+                    f"{PREFIX}SERVICES: {code} names {mime_type!r}; "
+                    f"known are {', '.join(MEDIA_TYPES)}."
+                )

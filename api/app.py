@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
+from adapters.scanner_check import ScannerCheck
 from api import docs
 from api.cors import Cors
 from api.cursors import Cursors
@@ -46,12 +47,13 @@ def assemble(
     cors: Cors | None = None,
     decoders: DecoderCheck | None = None,
     inside: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    scanner: ScannerCheck | None = None,
     **state: object,
 ) -> RequestLog:
     """Routes with all that both apps have around them; `state` is what only one of them has.
 
-    Without `cors` for no page at all; `decoders` where readiness tells of them; `inside` is put
-    directly around the routes.
+    Without `cors` for no page at all; `decoders` and `scanner` where readiness tells of them;
+    `inside` is put directly around the routes.
     """
     metrics = Metrics()
     readiness = Readiness(
@@ -60,6 +62,7 @@ def assemble(
         redis_url=runtime.settings.redis_url,
         followers=frozenset(READ_MODELS),
         decoders=decoders,
+        scanner=scanner,
     )
     app = Litestar(
         route_handlers=routes,

@@ -37,7 +37,9 @@ async def ingest_url(request: MediaRequest) -> ASGIResponse:
     if isinstance(result, VerificationPending):
         note(request, mediaId=result.media_id)
         status_url = f"/upload/{result.media_id}"
-        body = Verifying(media_id=result.media_id, status_url=status_url)
+        body = Verifying(
+            media_id=result.media_id, processing=result.processing, status_url=status_url
+        )
         headers = {"location": status_url}
         if RESPOND_ASYNC in preferred:
             headers["preference-applied"] = RESPOND_ASYNC

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from adapters.settings import Settings
 from api.errors import STATUS, Envelope, RateLimited, envelope
 from api.limits import Limit
-from api.openapi_examples import KEY, MEDIA_ID, POSITION, REFUSALS, WEBHOOK_ID
+from api.openapi_examples import COMMAND_ID, KEY, MEDIA_ID, POSITION, REFUSALS, WEBHOOK_ID
 from api.openapi_fields import fields
 from api.openapi_routes import (
     ASKING,
@@ -23,7 +23,7 @@ from api.openapi_routes import (
     Schema,
 )
 from api.routes import OPEN
-from domain.errors import UploadMismatch
+from domain.errors import Infected, UploadMismatch
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer", "minimum": 0}
@@ -67,6 +67,11 @@ PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
     "webhook_id": ("The webhook's id.", TEXT | {"pattern": "^wh_[A-Za-z0-9]{16}$"}, WEBHOOK_ID),
     "key": ("The file's key.", TEXT, KEY),
     "position": ("Of the message.", POSITION_TEXT, POSITION),
+    "command_id": (
+        "`Media-Command-Id` of the command.",
+        TEXT | {"pattern": "^cmd_[0-9a-f]{24,32}$"},
+        COMMAND_ID,
+    ),
 }
 COMMANDS = {"POST", "PATCH", "DELETE"}
 
@@ -132,7 +137,9 @@ def _operation(
     commands = method in COMMANDS and not handler.opt.get("reads", False)
     responses: Schema = {}
     for status, (kind, example) in described.answers.items():
-        responses[str(status)] = _answer(kind, example, status, method, is_open=is_open)
+        responses[str(status)] = _answer(
+            kind, example, status, method, is_open=is_open, commands=commands
+        )
         responses[str(status)]["headers"] |= described.answer_headers
     for status, refusals in _by_status(_refusals(handler, described, commands=commands)).items():
         responses[str(status)] = _refused(status, refusals)
@@ -199,12 +206,21 @@ def _parameters(described: Described, path: str, *, is_open: bool, commands: boo
 
 
 def _answer(
-    kind: type | None, example: object, status: int, method: str, *, is_open: bool
+    kind: type | None,
+    example: object,
+    status: int,
+    method: str,
+    *,
+    is_open: bool,
+    commands: bool,
 ) -> Schema:
     headers: Schema = {"x-request-id": _header("The request's id.", TEXT, required=True)}
     if not is_open:
         why = "The place in the log that was written, or up to which this is known."
         headers["media-position"] = _header(why, POSITION_TEXT, required=True)
+        if commands:
+            why = "The command's id; a repeat under an Idempotency-Key has that of the first."
+            headers["media-command-id"] = _header(why, TEXT, required=True)
     if status == HTTPStatus.ACCEPTED:
         headers["location"] = _header("The status URL.", TEXT)
     if status == HTTPStatus.FOUND:
@@ -240,7 +256,7 @@ def _refused(status: int, refusals: Sequence[Refusal]) -> Schema:
         },
     }
     headers = {"x-request-id": _header("The request's id.", TEXT, required=True)}
-    if UploadMismatch in refusals:
+    if UploadMismatch in refusals or Infected in refusals:
         headers["media-position"] = _header("Of the refusal itself.", POSITION_TEXT)
     described = "\n".join(f"`{refusal.code}` {_sentence(refusal)}" for refusal in refusals)
     return {"description": described, "headers": headers, "content": content}

@@ -1,5 +1,6 @@
 """Every route of the public app, for the app itself and for what describes it."""
 
+from api import bin as bin_
 from api import (
     cache_purge,
     delivery,
@@ -21,6 +22,7 @@ ROUTES = [
     *signed_urls.ROUTES,
     *cache_purge.ROUTES,
     *delivery.ROUTES,
+    *bin_.ROUTES,
     *library_changes.ROUTES,
     *webhooks.ROUTES,
     *operations.ROUTES,

@@ -19,6 +19,7 @@ from application.uploads import CompleteUpload, PresignedUpload, RequestUpload, 
 from domain.access import Permission
 from domain.errors import MediaError
 from domain.media_file import MediaFile, Status
+from domain.scanning import Processing, processing_of
 from projections.file_resource import FileResource, url_of
 from projections.reading import rfc3339
 
@@ -44,7 +45,7 @@ class Verifying(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     media_id: str
     status: str = Status.PENDING
-    processing: bool = True
+    processing: Processing
     status_url: str
 
 
@@ -60,7 +61,8 @@ class UploadStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     media_id: str
     status: str
-    processing: bool
+    processing: Processing | None
+    """What a worker is doing for it."""
     file: FileResource | None
     error: UploadError | None
 
@@ -106,7 +108,9 @@ async def complete(request: MediaRequest) -> ASGIResponse:
     result = await runtime.uploads.complete_upload(command, context)
     if isinstance(result, VerificationPending):
         status_url = f"/upload/{result.media_id}"
-        body = Verifying(media_id=result.media_id, status_url=status_url)
+        body = Verifying(
+            media_id=result.media_id, processing=result.processing, status_url=status_url
+        )
         return answer(body, position=result.position, status=202)
     note_file(request, result)
     file = FileResource.of(
@@ -147,7 +151,7 @@ def _status(file: MediaFile, refusal: MediaError | None, runtime: Runtime) -> Up
     return UploadStatus(
         media_id=file.id,
         status=status,
-        processing=status is Status.PENDING and (file.deferred or file.awaits_source),
+        processing=processing_of(file) if status is Status.PENDING else None,
         file=FileResource.of(
             file, public_base_url=runtime.settings.public_base_url, variants=variants_of(runtime)
         )

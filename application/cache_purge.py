@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from application.access import access_of, check_still_open, check_tenant_open, tenant_streams
+from application.access import access_of, check_tenant_open, tenant_streams
 from application.cdn_ports import CdnCache
 from application.context import Context, SystemContext
-from application.deletion import Written
-from application.media import Decided, Media, claim_for, same_request
-from application.ports import KeyTaken, ObjectStore
+from application.media import Decided, Media, claim_for
+from application.ports import ObjectStore
+from application.repeats import Written, once
 from domain.access import Access, OwnerBypass
 from domain.cache_purge import CachedFile
 from domain.errors import MediaNotFound, OwnershipDenied
@@ -86,14 +86,7 @@ class CachePurges:
             recorded = await self._media.append([decided], context, claim=claim)
             return Written(msgspec.json.encode(answer), recorded[-1].position, file)
 
-        kept = await self._media.kept_outcome(context)
-        if kept is None:
-            try:
-                return await self._media.repeatedly(attempt)
-            except KeyTaken as taken:
-                kept = same_request(taken.kept, context)
-        await check_still_open(self._media, context.caller.tenant_id)
-        return Written(kept.outcome, kept.position)
+        return await once(self._media, context, attempt)
 
     async def purge_cache(self, media_id: str, context: SystemContext) -> MediaFile | None:
         """Tell the caches what is due, and record it; the file, or None when nothing was due.

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from application.context import SystemContext
 from application.media import Decided, Media
+from application.placement import FileLocks
 from application.ports import (
     Bucket,
     ObjectChanged,
@@ -18,7 +19,6 @@ from application.ports import (
     Refused,
 )
 from application.rendering import (
-    FileLocks,
     Order,
     Picture,
     PictureOrder,

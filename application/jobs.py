@@ -15,6 +15,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     MIN_BACKOFF_SECONDS: ClassVar[float] = 1
     MAX_BACKOFF_SECONDS: ClassVar[float] = 300
     TIME_LIMIT_SECONDS: ClassVar[float] = 90
+    CHAIN_SECONDS: ClassVar[float] = 900
+    """How long all retries take at most: for so long a job that was sent counts as not lost."""
     QUEUE: ClassVar[str] = "media"
     """Jobs of another queue have threads of their own, and wait for none of these."""
 
@@ -50,6 +52,20 @@ class VerifyUpload(Job, frozen=True, kw_only=True):
     """Finish a verification that took longer than its request could wait."""
 
     NAME: ClassVar[str] = "verify_upload"
+    media_id: str
+
+
+class ScanUpload(Job, frozen=True, kw_only=True):
+    """Have the stored bytes of an upload scanned, which no request waits for."""
+
+    NAME: ClassVar[str] = "scan_upload"
+    QUEUE: ClassVar[str] = "media_scan"
+    """A scanner may be slow, or away: nothing else waits behind it."""
+    MAX_RETRIES: ClassVar[int] = 14
+    MIN_BACKOFF_SECONDS: ClassVar[float] = 5
+    """Over half an hour in all: a scanner that starts anew loads its signatures for minutes."""
+    TIME_LIMIT_SECONDS: ClassVar[float] = 600
+    CHAIN_SECONDS: ClassVar[float] = 3600
     media_id: str
 
 
@@ -105,6 +121,15 @@ class ClearRenditions(Job, frozen=True, kw_only=True):
     media_id: str
 
 
+class PlaceObjects(Job, frozen=True, kw_only=True):
+    """Move the bytes of a file into the bucket where they belong."""
+
+    NAME: ClassVar[str] = "place_objects"
+    media_id: str
+    not_before: datetime | None = None
+    """When the last possible writer is gone: a second, final pass."""
+
+
 class DeliverWebhook(Job, frozen=True, kw_only=True):
     """Send a webhook the messages that are due."""
 
@@ -142,11 +167,13 @@ JOBS: tuple[type[Job], ...] = (
     FetchSource,
     DiscardIncoming,
     VerifyUpload,
+    ScanUpload,
     PurgeObjects,
     PurgeCache,
     InspectFile,
     DeriveRendition,
     ClearRenditions,
+    PlaceObjects,
     DeliverWebhook,
     RetryWebhook,
     RemoveTenantFiles,

@@ -10,13 +10,15 @@ from application.jobs import (
     FetchSource,
     InspectFile,
     Job,
+    PlaceObjects,
     PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
+    ScanUpload,
     VerifyUpload,
 )
 from domain.cache_events import CachePurged, CachePurgeRequested
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.media_file_events import (
     FileDeleted,
     IngestRequested,
@@ -28,8 +30,15 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
-from domain.rendition import has_renditions
+from domain.placement_events import (
+    FilePurgeRequested,
+    FileRestored,
+    ObjectsPlaced,
+    VisibilityChanged,
+)
+from domain.rendition import is_pictured
 from domain.rendition_events import RenditionRequested, RenditionsRemoved, RenditionStored
+from domain.scan_events import ScanRequested
 from domain.tenant import TenantRemoved
 
 
@@ -42,7 +51,10 @@ def _caches(recorded: Recorded) -> Sequence[Job]:
     """Caches are told whenever what they keep is no longer what they would be given."""
     stream = recorded.stream
     match recorded.event:
-        case FileDeleted(is_public=True) | ObjectsPurged() | CachePurgeRequested():
+        case FileDeleted(is_public=True) | FileRestored(is_public=True) | VisibilityChanged():
+            return [PurgeCache(media_id=stream)]
+        case ObjectsPlaced() | ObjectsPurged() | CachePurgeRequested():
+            # The first two where a purge waits for them; else the job finds nothing to do.
             return [PurgeCache(media_id=stream)]
         case RenditionsRemoved(keys=keys) if keys:
             return [PurgeCache(media_id=stream)]
@@ -64,15 +76,41 @@ def _react(recorded: Recorded) -> Sequence[Job]:
             return [ClearRenditions(media_id=stream)]
         case VerificationDeferred():
             return [VerifyUpload(media_id=stream)]
+        case ScanRequested():
+            return [ScanUpload(media_id=stream)]
+        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as event:
+            jobs = _until_settled(PlaceObjects, recorded, event.settles_at)
+            return [*jobs, *_renditions(stream, event)]
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:
-            jobs: list[Job] = [PurgeObjects(media_id=stream)]
-            if event.settles_at > recorded.at:
-                jobs.append(PurgeObjects(media_id=stream, not_before=event.settles_at))
-            if isinstance(event, FileDeleted) and has_renditions(event.mime_type):
-                jobs.append(ClearRenditions(media_id=stream))
-            return jobs
+            jobs = _until_settled(PurgeObjects, recorded, event.settles_at)
+            return [*jobs, *_renditions(stream, event)]
+        case FilePurgeRequested() as event:
+            return _until_settled(PurgeObjects, recorded, event.settles_at)
         case PurgeRetried():
             return [PurgeObjects(media_id=stream)]
         case TenantRemoved():
             return [RemoveTenantFiles(tenant_id=stream.removeprefix("tenant_"))]
     return []
+
+
+def _renditions(stream: str, event: Event) -> Sequence[Job]:
+    """They belong to one place of the file: removed when it leaves it, made anew where it is."""
+    clear, inspect = ClearRenditions(media_id=stream), InspectFile(media_id=stream)
+    match event:
+        case FileDeleted(key=key) if is_pictured(key):
+            return [clear]
+        case VisibilityChanged(key=key) if is_pictured(key):
+            return [clear, inspect]
+        case FileRestored(key=key) if is_pictured(key):
+            return [inspect]
+    return []
+
+
+def _until_settled(
+    kind: type[PlaceObjects | PurgeObjects], recorded: Recorded, settles_at: datetime
+) -> Sequence[Job]:
+    """At once, and once more when nothing that began before can still be writing."""
+    now = kind(media_id=recorded.stream)
+    if settles_at <= recorded.at:
+        return [now]
+    return [now, kind(media_id=recorded.stream, not_before=settles_at)]

@@ -1,7 +1,6 @@
 """What the application needs of whoever decodes pictures: an order, and what came of it."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import msgspec
@@ -57,12 +56,4 @@ class Renderer(Protocol):
 
     async def render(self, parts: AsyncIterator[bytes], order: Order) -> Rendered | Refused:
         """What came of it. Raises SandboxUnavailable, and whatever the parts raise."""
-        ...
-
-
-class FileLocks(Protocol):
-    """One at a time of those who move or make objects of a file, over all processes."""
-
-    def hold(self, media_id: str) -> AbstractAsyncContextManager[None]:
-        """Wait for the file's lock and hold it for the block. Raises DatabaseUnavailable."""
         ...

@@ -14,6 +14,7 @@ import msgspec
 from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
 from domain.event import Event, Recorded
 from domain.media_file_events import FileDeleted, UploadCompleted, UploadRequested
+from domain.placement_events import FileRestored, VisibilityChanged
 from domain.rendition_events import PosterStored, RenditionsRemoved, RenditionStored
 
 UNDER_WAY = timedelta(seconds=60)
@@ -37,6 +38,8 @@ class CachedFile(msgspec.Struct, frozen=True, kw_only=True):
     due: bool = False
     hides: bool = False
     """Whether the purge that is due follows the removal of bytes."""
+    settles_at: datetime | None = None
+    """Until then something that began before the file was hidden may still write its object."""
     not_before: datetime | None = None
     """Of a second pass."""
     asked_by: int = 0
@@ -58,33 +61,48 @@ class CachedFile(msgspec.Struct, frozen=True, kw_only=True):
                 return self._but(id=recorded.stream, key=key)
             case UploadCompleted(is_public=is_public):
                 return self._but(is_public=is_public, was_public=is_public)
-            case FileDeleted(is_public=True):
-                return self._begun(recorded, hides=True, is_public=False)
-            case FileDeleted():
-                return self._but(is_public=False)
             case RenditionStored(key=key, preset=preset):
-                return self._but(
-                    rendition_keys=_with(self.rendition_keys, key),
-                    presets=_with(self.presets, preset),
-                )
+                keys = _with(self.rendition_keys, key)
+                return self._but(rendition_keys=keys, presets=_with(self.presets, preset))
             case PosterStored(key=key):
                 return self._but(rendition_keys=_with(self.rendition_keys, key))
-            case RenditionsRemoved(keys=keys) if keys:
-                return self._begun(recorded, hides=True)
-            case CachePurgeRequested():
-                return self._begun(recorded, hides=self.due and self.hides)
             case CachePurged(again_at=again_at):
                 return self._but(due=again_at is not None, not_before=again_at, failed=False)
             case CachePurgeFailed():
                 return self._but(failed=True)
+        return self._after_what_calls_for_a_purge(recorded)
+
+    def _after_what_calls_for_a_purge(self, recorded: Recorded) -> Self:
+        match recorded.event:
+            case FileDeleted(is_public=True, settles_at=settles_at):
+                return self._begun(recorded, hides=True, settles_at=settles_at, is_public=False)
+            case FileDeleted():
+                return self._but(is_public=False)
+            case VisibilityChanged(is_public=False, settles_at=settles_at):
+                return self._begun(recorded, hides=True, settles_at=settles_at, is_public=False)
+            case FileRestored(is_public=True) | VisibilityChanged():
+                return self._begun(recorded, hides=False, is_public=True, was_public=True)
+            case RenditionsRemoved(keys=keys) if keys:
+                return self._begun(recorded, hides=True)
+            case CachePurgeRequested():
+                return self._begun(recorded, hides=self.due and self.hides)
         return self
 
     def _but(self, **changes: object) -> Self:
         return msgspec.structs.replace(self, **changes)
 
-    def _begun(self, recorded: Recorded, *, hides: bool, **changes: object) -> Self:
+    def _begun(
+        self,
+        recorded: Recorded,
+        *,
+        hides: bool,
+        settles_at: datetime | None = None,
+        **changes: object,
+    ) -> Self:
         due = {"due": True, "hides": hides, "not_before": None, "failed": False}
-        return self._but(asked_by=recorded.version, **due, **changes)
+        # Of two facts the later one may settle earlier.
+        settles = max((at for at in (self.settles_at, settles_at) if at), default=None)
+        return self._but(asked_by=recorded.version, settles_at=settles, **due, **changes)
 
     @property
     def objects(self) -> Sequence[str]:
@@ -114,7 +132,8 @@ class CachedFile(msgspec.Struct, frozen=True, kw_only=True):
         if not self.is_due(at):
             return []
         twice = self.hides and self.not_before is None and bool(urls) and cdn != "none"
-        return [CachePurged(urls=urls, cdn=cdn, again_at=at + UNDER_WAY if twice else None)]
+        again_at = max(at, self.settles_at or at) + UNDER_WAY if twice else None
+        return [CachePurged(urls=urls, cdn=cdn, again_at=again_at)]
 
     def is_due(self, at: datetime) -> bool:
         """Whether the caches are to be told now."""

@@ -7,7 +7,8 @@ import msgspec
 
 from domain.event import Recorded
 from domain.media_file_events import FileDeleted, ObjectsPurged, UploadCompleted
-from domain.rendition import has_renditions
+from domain.placement_events import FileRestored, VisibilityChanged
+from domain.rendition import is_pictured
 from domain.rendition_events import (
     RENDITION_EVENTS,
     InspectionFailed,
@@ -53,10 +54,11 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
             case UploadCompleted():
                 changes = {"due": True, "life": recorded.version}
             case FileDeleted() as deleted:
-                changes = self._void(recorded.version) | {
-                    "to_clear": has_renditions(deleted.mime_type),
-                    "due": False,
-                }
+                changes = self._void(recorded.version, deleted.key) | {"due": False}
+            case VisibilityChanged() as moved:
+                changes = self._void(recorded.version, moved.key)
+            case FileRestored() as restored:
+                changes = {"due": is_pictured(restored.key), "life": recorded.version}
             case ObjectsPurged():
                 changes = {"obsolete": (), "to_clear": False}
             case MediaInspected() as inspected:
@@ -93,8 +95,12 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
             "to_clear": self.to_clear or bool(replaced),
         }
 
-    def _void(self, version: int) -> dict[str, object]:
+    def _void(self, version: int, key: str) -> dict[str, object]:
+        """The file leaves the place its renditions stand in."""
         return {
+            "inspection_failure": None,
+            "to_clear": is_pictured(key),
+            "due": is_pictured(key),
             "poster": None,
             "stored": {},
             "failed": {},

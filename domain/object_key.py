@@ -30,8 +30,8 @@ def object_key(
     return f"{namespace}/{service_code}/{at:%Y}/{at:%m}/{nanoid}.{extension}"
 
 
-def id_in(key: str) -> str | None:
-    """The id of the file that can have this key: it ends in the same nanoid. None without one."""
-    name = key.rpartition("/")[2].partition(".")[0]
-    found = MEDIA_ID_PREFIX + name
+def media_id_of(key: str) -> str | None:
+    """The id of the file whose original has this key; None for a key of no file of ours."""
+    nanoid, _, _ = key.rpartition("/")[2].partition(".")
+    found = media_id(nanoid)
     return found if is_media_id(found) else None

@@ -101,6 +101,15 @@ def has_renditions(mime_type: str) -> bool:
     return known is not None and known.category in {"image", "video"}
 
 
+def is_pictured(key: str) -> bool:
+    """Whether the original under the key has renditions, by its extension."""
+    extension = key.rpartition(".")[2]
+    return any(
+        known.extension == extension and known.category in {"image", "video"}
+        for known in MEDIA_TYPES.values()
+    )
+
+
 def formats_of(preset: Preset, *, animated: bool, transparent: bool) -> tuple[Format, ...]:
     """The formats a file of this kind can be had in, the one that links lead to first."""
     if animated and preset.animated:

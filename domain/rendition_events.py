@@ -109,7 +109,7 @@ class MetadataRemoved(Event, frozen=True, kw_only=True):
     policy: str
     """`strip-location` or `strip-all`."""
     removed: tuple[str, ...]
-    """Where it stood: `exif`, `xmp`, `iptc`, `text`, `comment`, `container`."""
+    """Where it stood: `exif`, `xmp`, `iptc`, `text`, `comment`, `application`, `container`."""
 
 
 RENDITION_EVENTS: tuple[type[Event], ...] = (

@@ -39,6 +39,15 @@ class FileResource(msgspec.Struct, frozen=True, rename="camel", gc=False):
     uploaded_by: str
     created_at: str
     updated_at: str
+    processing: str | None = None
+    """What is still being done: `inspecting`; in the answer of a command also `moving`, while the
+    bytes are on their way to where they belong."""
+    deleted_at: str | None = None
+    """Of a file in the bin; None in the library."""
+    deleted_by: str | None = None
+    purge_at: str | None = None
+    """Until then it can be restored."""
+
     width: int | None = None
     """In pixels as shown; this and what follows is None until the bytes were looked into."""
     height: int | None = None
@@ -49,14 +58,19 @@ class FileResource(msgspec.Struct, frozen=True, rename="camel", gc=False):
     placeholder: str | None = None
     """ThumbHash, base64."""
     dominant_color: str | None = None
-    processing: str | None = None
-    """What is being done with the bytes."""
     inspection_error: str | None = None
     """Why nobody could look into them."""
     variants: dict[str, Variant] = {}
 
     @classmethod
-    def of(cls, file: MediaFile, *, public_base_url: str, variants: Variants = NO_VARIANTS) -> Self:
+    def of(
+        cls,
+        file: MediaFile,
+        *,
+        public_base_url: str,
+        processing: str | None = None,
+        variants: Variants = NO_VARIANTS,
+    ) -> Self:
         """The file as its events tell it: the answer of a command."""
         found = file.derived.inspected or NOT_INSPECTED
         failure = file.derived.inspection_failure
@@ -83,7 +97,7 @@ class FileResource(msgspec.Struct, frozen=True, rename="camel", gc=False):
             sha256=found.sha256 or None,
             placeholder=found.placeholder,
             dominant_color=found.dominant_color,
-            processing=_processing(file.status, found.sha256 or None, error),
+            processing=processing or _processing(file.status, found.sha256 or None, error),
             inspection_error=error,
             variants=variants.of(
                 file.key,
@@ -153,16 +167,16 @@ def from_row(
         by,
         rfc3339(created),
         rfc3339(updated),
-        width,
-        height,
-        duration,
-        pages,
-        sha256,
-        placeholder,
-        colour,
-        _processing(status, sha256, error),
-        error,
-        variants.of(
+        processing=_processing(status, sha256, error),
+        width=width,
+        height=height,
+        duration_ms=duration,
+        page_count=pages,
+        sha256=sha256,
+        placeholder=placeholder,
+        dominant_color=colour,
+        inspection_error=error,
+        variants=variants.of(
             key,
             mime,
             stored_in(renditions),
@@ -170,4 +184,21 @@ def from_row(
             is_public=public,
             failure=error,
         ),
+    )
+
+
+BinnedRow = tuple[Any, ...]
+
+
+def binned(row: BinnedRow, *, status: str, public_base_url: str) -> FileResource:
+    """The same for FILE_COLUMNS and when it was deleted, by whom, and when it is purged."""
+    file = from_row(row[:-3], status=status, public_base_url=public_base_url)
+    deleted_at, deleted_by, bin_until = row[-3:]
+    return msgspec.structs.replace(
+        file,
+        # Nothing in the bin is public, whatever it was and will be again.
+        url=None,
+        deleted_at=rfc3339(deleted_at),
+        deleted_by=deleted_by,
+        purge_at=rfc3339(bin_until),
     )

@@ -5,11 +5,10 @@ Read by the scheduler, which has the work asked for again, and by `./dev failure
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import msgspec
 
-from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
 from domain.event import Event, Recorded
 from domain.media_file_events import (
     FileDeleted,
@@ -25,28 +24,19 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
-from domain.rendition import has_renditions
-from domain.rendition_events import (
-    InspectionFailed,
-    MediaInspected,
-    RenditionFailed,
-    RenditionRequested,
-    RenditionsRemoved,
-    RenditionStored,
+from domain.placement_events import (
+    FilePurgeRequested,
+    FileRestored,
+    ObjectsPlaced,
+    PlacementFailed,
+    VisibilityChanged,
 )
+from domain.scan_events import ScanFailed, ScanPassed, ScanRequested
 from domain.tenant import TenantFilesRemoved, TenantRemoved
+from projections import unfinished_caches, unfinished_renditions
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
-
-WorkKind: TypeAlias = str
-"""`purge`, `verify`, `fetch`, `tenant_removal`, `inspect`, `clear`, `cache`; `derive`, preset and
-type."""
-_Key: TypeAlias = tuple[str, str, WorkKind]
-"""Owner, stream, kind."""
-_Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
-"""Due at, not before, failure, failed at."""
-_Mark: TypeAlias = tuple[datetime | None, str | None, datetime | None]
-"""Due at if that changes, failure, failed at."""
+from projections.work_notes import Key, Work, WorkKind
 
 _DELETE = """
 DELETE FROM unfinished_work_v3 AS work
@@ -80,53 +70,6 @@ WHERE work.owner = gone.owner AND work.stream = gone.stream AND work.kind LIKE '
 """
 
 
-def derive_kind(preset: str, mime_type: str) -> str:
-    """The kind of work that one rendition is."""
-    return f"derive {preset} {mime_type}"
-
-
-class _Work:
-    """What a batch makes of the list."""
-
-    def __init__(self) -> None:
-        self.over: dict[tuple[str, str], None] = {}
-        """Files of which no rendition is to be made any more."""
-        self.done: dict[_Key, None] = {}
-        self.due: dict[_Key, _Change] = {}
-        self.marks: dict[_Key, _Mark] = {}
-
-    def begin(self, key: _Key, *, at: datetime, not_before: datetime | None = None) -> None:
-        self.due[key] = (at, not_before, None, None)
-
-    def finish(self, key: _Key) -> None:
-        self.due.pop(key, None)
-        self.marks.pop(key, None)
-        self.done[key] = None
-
-    def end_renditions(self, owner: str, stream: str) -> None:
-        self.over[owner, stream] = None
-        wanted = [
-            key for key in self.due if key[:2] == (owner, stream) and key[2].startswith("derive ")
-        ]
-        for key in wanted:
-            self.finish(key)
-
-    def fail(self, key: _Key, *, at: datetime, failure: str) -> None:
-        if key in self.due:
-            due_at, not_before, _, _ = self.due[key]
-            self.due[key] = (due_at, not_before, failure, at)
-        else:
-            # A retry earlier in the batch has moved the due time.
-            self.marks[key] = (self.marks.get(key, (None,))[0], failure, at)
-
-    def retry(self, key: _Key, *, at: datetime) -> None:
-        if key in self.due:
-            _, not_before, _, _ = self.due[key]
-            self.due[key] = (at, not_before, None, None)
-        else:
-            self.marks[key] = (at, None, None)
-
-
 class UnfinishedWorkProjection:
     """Work comes with the fact that calls for it and goes with the fact that it is done."""
 
@@ -136,34 +79,35 @@ class UnfinishedWorkProjection:
         IngestFailed,
         IngestCancelled,
         VerificationDeferred,
+        ScanRequested,
+        ScanPassed,
+        ScanFailed,
         UploadCompleted,
         UploadRejected,
         UploadExpired,
         UploadCancelled,
         FileDeleted,
+        FileRestored,
+        VisibilityChanged,
+        ObjectsPlaced,
+        PlacementFailed,
+        FilePurgeRequested,
         ObjectsPurged,
         PurgeFailed,
         PurgeRetried,
         TenantRemoved,
         TenantFilesRemoved,
-        MediaInspected,
-        InspectionFailed,
-        RenditionRequested,
-        RenditionStored,
-        RenditionFailed,
-        RenditionsRemoved,
-        CachePurgeRequested,
-        CachePurged,
-        CachePurgeFailed,
+        *unfinished_renditions.EVENTS,
+        *unfinished_caches.EVENTS,
     )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """At most one statement each for work done, due, and failed or retried."""
-        work = _Work()
+        work = Work()
         for recorded in batch:
             _note(work, recorded)
-            _note_renditions(work, recorded)
-            _note_caches(work, recorded)
+            unfinished_renditions.note_renditions(work, recorded)
+            unfinished_caches.note_caches(work, recorded)
         statements = []
         if work.over:
             statements.append(Statement(_DELETE_DERIVED, columns(list(work.over))))
@@ -180,8 +124,10 @@ class UnfinishedWorkProjection:
         return statements
 
 
-def _note(work: _Work, recorded: Recorded) -> None:
+def _note(work: Work, recorded: Recorded) -> None:
     owner, stream, at = recorded.owner, recorded.stream, recorded.at
+    if _note_placement(work, recorded) or _note_tenant(work, recorded):
+        return
     match recorded.event:
         case IngestRequested():
             work.begin((owner, stream, "fetch"), at=at)
@@ -191,10 +137,20 @@ def _note(work: _Work, recorded: Recorded) -> None:
             # Of an ingest it comes with the fetched bytes.
             work.finish((owner, stream, "fetch"))
             work.begin((owner, stream, "verify"), at=at)
+        case ScanRequested() | ScanPassed() | ScanFailed():
+            _note_scan(work, recorded)
         case UploadCompleted():
             work.finish((owner, stream, "verify"))
-        case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as ending:
+        case (
+            UploadRejected()
+            | UploadExpired()
+            | UploadCancelled()
+            | FileDeleted()
+            | FilePurgeRequested() as ending
+        ):
             work.finish((owner, stream, "verify"))
+            work.finish((owner, stream, "scan"))
+            work.finish((owner, stream, "place"))
             work.begin((owner, stream, "purge"), at=at, not_before=ending.settles_at)
         case ObjectsPurged():
             work.finish((owner, stream, "purge"))
@@ -202,47 +158,47 @@ def _note(work: _Work, recorded: Recorded) -> None:
             work.fail((owner, stream, "purge"), at=at, failure=failed.error)
         case PurgeRetried():
             work.retry((owner, stream, "purge"), at=at)
-        case TenantRemoved():
-            work.begin((owner, stream, "tenant_removal"), at=at)
-        case TenantFilesRemoved():
-            work.finish((owner, stream, "tenant_removal"))
 
 
-def _note_caches(work: _Work, recorded: Recorded) -> None:
-    key: _Key = (recorded.owner, recorded.stream, "cache")
+def _note_tenant(work: Work, recorded: Recorded) -> bool:
+    key: Key = (recorded.owner, recorded.stream, "tenant_removal")
     match recorded.event:
-        case FileDeleted(is_public=True) | CachePurgeRequested():
+        case TenantRemoved():
             work.begin(key, at=recorded.at)
-        case RenditionsRemoved(keys=keys) if keys:
-            work.begin(key, at=recorded.at)
-        case CachePurged(again_at=None):
+        case TenantFilesRemoved():
             work.finish(key)
-        case CachePurged(again_at=again_at):
-            work.begin(key, at=recorded.at, not_before=again_at)
-        case CachePurgeFailed() as failed:
+        case _:
+            return False
+    return True
+
+
+def _note_scan(work: Work, recorded: Recorded) -> None:
+    key: Key = (recorded.owner, recorded.stream, "scan")
+    match recorded.event:
+        case ScanRequested():
+            # Verified next, once it has passed; an operator who asks again makes it due anew.
+            work.finish((recorded.owner, recorded.stream, "verify"))
+            work.begin(key, at=recorded.at)
+        case ScanPassed():
+            work.finish(key)
+        case ScanFailed() as failed:
             work.fail(key, at=recorded.at, failure=failed.error)
 
 
-def _note_renditions(work: _Work, recorded: Recorded) -> None:
-    owner, stream, at = recorded.owner, recorded.stream, recorded.at
+def _note_placement(work: Work, recorded: Recorded) -> bool:
+    """Whether the fact is one of bytes on their way, which then is noted."""
+    key: Key = (recorded.owner, recorded.stream, "place")
+    at = recorded.at
     match recorded.event:
-        case UploadCompleted():
-            work.begin((owner, stream, "inspect"), at=at)
-        case FileDeleted() as deleted:
-            work.finish((owner, stream, "inspect"))
-            work.end_renditions(owner, stream)
-            if has_renditions(deleted.mime_type):
-                work.begin((owner, stream, "clear"), at=at)
-        case MediaInspected() | InspectionFailed():
-            work.finish((owner, stream, "inspect"))
-        case RenditionRequested() as asked:
-            work.begin((owner, stream, derive_kind(asked.preset, asked.format)), at=at)
-        case RenditionStored() | RenditionFailed() as made:
-            work.finish((owner, stream, derive_kind(made.preset, made.format)))
-            if isinstance(made, RenditionStored) and made.replaces is not None:
-                work.begin((owner, stream, "clear"), at=at)
-        case RenditionsRemoved() | ObjectsPurged():
-            work.finish((owner, stream, "clear"))
+        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as moved:
+            work.begin(key, at=at, not_before=moved.settles_at)
+        case ObjectsPlaced():
+            work.finish(key)
+        case PlacementFailed() as failed:
+            work.fail(key, at=at, failure=failed.error)
+        case _:
+            return False
+    return True
 
 
 class UnfinishedWork(msgspec.Struct, frozen=True):
@@ -266,9 +222,10 @@ class FailedWork(msgspec.Struct, frozen=True):
     failed_at: datetime
 
 
+# What may stay where nobody should read it is tried on, whoever has been told of it.
 _DUE = """
 SELECT owner, stream, kind, due_at, not_before FROM unfinished_work_v3
-WHERE failure IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s
+WHERE (failure IS NULL OR kind = 'place') AND due_at <= %s ORDER BY due_at LIMIT %s
 """
 _UNFETCHED = """
 SELECT stream FROM unfinished_work_v3
@@ -280,14 +237,27 @@ WHERE failure IS NOT NULL ORDER BY failed_at DESC LIMIT %s
 """
 
 
-_FAILURE_COUNT = "SELECT count(*) FROM unfinished_work_v3 WHERE failure IS NOT NULL"
+class WorkCount(msgspec.Struct, frozen=True):
+    """How much work of one kind there is, of all owners."""
+
+    waiting: int = 0
+    failed: int = 0
+    """For good: an operator must look."""
 
 
-async def failure_count(pool: Pool) -> int:
-    """How much work of all owners failed for good. For the role media_worker."""
+_COUNTS = """
+SELECT kind, count(*) FILTER (WHERE failure IS NULL), count(*) FILTER (WHERE failure IS NOT NULL)
+FROM unfinished_work_v3 GROUP BY kind
+"""
+
+
+async def counts(pool: Pool) -> dict[WorkKind, WorkCount]:
+    """How much work there is, by kind; kinds without any are left out. For media_worker."""
     async with connection(pool) as one:
-        row = await (await one.execute(_FAILURE_COUNT)).fetchone()
-    return int(row[0]) if row else 0
+        cursor = await one.execute(_COUNTS)
+        return {
+            kind: WorkCount(waiting, failed) for kind, waiting, failed in await cursor.fetchall()
+        }
 
 
 async def due(pool: Pool, before: datetime, limit: int) -> list[UnfinishedWork]:

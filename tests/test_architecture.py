@@ -17,7 +17,9 @@ from domain import (
     cache_events,
     errors,
     media_file_events,
+    placement_events,
     rendition_events,
+    scan_events,
     tenant,
     webhook_events,
 )
@@ -103,7 +105,15 @@ def test_no_two_events_share_a_stored_name() -> None:
     assert len({event.TYPE for event in EVENTS}) == len(EVENTS) > 0
     modules = {
         one.__name__
-        for one in (cache_events, media_file_events, rendition_events, tenant, webhook_events)
+        for one in (
+            cache_events,
+            media_file_events,
+            placement_events,
+            rendition_events,
+            scan_events,
+            tenant,
+            webhook_events,
+        )
     }
     assert {event.__module__ for event in EVENTS} <= modules
 

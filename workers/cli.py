@@ -42,6 +42,7 @@ OPERATIONS = {
     "replays:verify": "Compare read models with what the log makes of them.",
     "failures:failures": "List the work that failed for good.",
     "failures:retry": "Ask again for work that failed.",
+    "rerender:rerender": "Make the variants of a changed preset anew.",
 }
 for place, text in OPERATIONS.items():
     app.command(f"workers.{place}", name=place.partition(":")[2], help=text)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from adapters.postgres import Pool, open_pool
 from adapters.runtime import Runtime, open_jobs_runtime
@@ -27,8 +27,6 @@ from projections.unfinished_work import FailedWork
 Command: TypeAlias = Callable[[Settings], Coroutine[Any, Any, int]]
 
 HOME = Path(".media")
-WHAT = {"purge": "remove the bytes", "cache": "purge the caches"}
-"""What a kind of work is called for people."""
 SHOWN = 1_000
 """The newest failures that a table shows and `--all` retries."""
 
@@ -36,7 +34,7 @@ console = Console(highlight=False)
 
 
 def failures(*, home: Path = HOME) -> int:
-    """Show what could not be done: bytes that could not be removed, caches that were not told."""
+    """Show what could not be done: bytes not removed, uploads not scanned, caches not told."""
 
     async def show(settings: Settings) -> int:
         pool = await open_pool(settings.database_url, role="media_worker", size=1)
@@ -45,7 +43,7 @@ def failures(*, home: Path = HOME) -> int:
         console.print(as_table(found) if found else "Nothing has failed.")
         return 0
 
-    return _run(home, show)
+    return run_with_settings(home, show)
 
 
 def retry(
@@ -63,7 +61,7 @@ def retry(
         async with open_jobs_runtime(settings) as runtime:
             named = [media_id] if media_id is not None else []
             ids = named or [failure.stream for failure in await failed_work(runtime.pool)]
-            asked = await retry_all(runtime, ids)
+            asked = await retry_failed(runtime, ids)
         for one in asked:
             console.print(f"asked again for {escape(one)}")
         if named and not asked:
@@ -71,7 +69,7 @@ def retry(
             return 1
         return 0
 
-    return _run(home, ask)
+    return run_with_settings(home, ask)
 
 
 async def failed_work(pool: Pool) -> Sequence[FailedWork]:
@@ -81,17 +79,16 @@ async def failed_work(pool: Pool) -> Sequence[FailedWork]:
 
 def as_table(found: Sequence[FailedWork]) -> Table:
     """The failures for a person to read."""
-    table = Table("file", "owner", "what", "failed at (UTC)", "why")
+    table = Table(Column("file", no_wrap=True), "owner", "what", "failed at (UTC)", "why")
     for failure in found:
         # The reason is what some library said: on one line, and no markup.
         why = "".join(c if c.isprintable() else " " for c in failure.failure)
         at = f"{failure.failed_at:%Y-%m-%d %H:%M:%S}"
-        what = WHAT.get(failure.kind, failure.kind)
-        table.add_row(failure.stream, escape(failure.owner), what, at, escape(why))
+        table.add_row(failure.stream, escape(failure.owner), failure.kind, at, escape(why))
     return table
 
 
-async def retry_all(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
+async def retry_failed(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
     """Record that an operator asks again; the ids for which something had failed.
 
     The reactor sends the jobs. Raises DatabaseUnavailable.
@@ -104,9 +101,14 @@ async def retry_all(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]
             command_id=runtime.identities.command_id(),
             correlation_id=f"retry-{media_id}",
         )
-        retries = (runtime.deletion.retry_purge, runtime.cache_purges.retry)
-        done = [await runtime.media.repeatedly(partial(one, media_id, context)) for one in retries]
-        if any(done):
+        purge = partial(runtime.deletion.retry_purge, media_id, context)
+        told = partial(runtime.cache_purges.retry, media_id, context)
+        retried = [
+            await runtime.media.repeatedly(purge),
+            await runtime.media.repeatedly(told),
+            await runtime.scanning.retry_scan(media_id, context),
+        ]
+        if any(retried):
             asked.append(media_id)
     return asked
 
@@ -129,7 +131,8 @@ def settings_at(home: Path) -> Settings:
     return Settings.from_environment(environ)
 
 
-def _run(home: Path, command: Command) -> int:
+def run_with_settings(home: Path, command: Command) -> int:
+    """Run the command with the settings there are; what went wrong is told in a sentence."""
     try:
         return asyncio.run(command(settings_at(home)))
     except (SettingsError, DatabaseUnavailable) as error:

@@ -14,7 +14,6 @@ from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
 from adapters.telemetry import Redactor, get_logger, secrets_of
 from adapters.tracing import job_span
-from application.cache_purge import StillPublic
 from application.context import SystemContext
 from application.jobs import (
     JOBS,
@@ -24,10 +23,12 @@ from application.jobs import (
     FetchSource,
     InspectFile,
     Job,
+    PlaceObjects,
     PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     RetryWebhook,
+    ScanUpload,
     SweepUploads,
     VerifyUpload,
 )
@@ -35,6 +36,7 @@ from application.upkeep import NotCaughtUp
 from domain.errors import SourceUnavailable
 from domain.media_file import MediaFile
 from domain.owner import parse
+from workers.cache_jobs import CACHE_THREADS, purge_cache
 from workers.process import pause, run
 from workers.render_jobs import RENDER_BODIES, Body, Fields, give_up_rendering
 from workers.work_list import ReadModelWorkList
@@ -43,10 +45,6 @@ DRAIN_SECONDS = 20.0
 """How long running jobs may go on after SIGTERM; less than a container's usual 30 s of grace."""
 CATCH_UP_SECONDS = 0.5
 """When to look again whether the read models have caught up."""
-STILL_PUBLIC_SECONDS = 1.0
-"""When to look again whether the bytes are gone; moving 10 MB takes less."""
-CACHE_THREADS = 4
-"""Purges one process has under way at once; their pace is Cloudflare's."""
 MAX_REASON = 500
 """Characters of an error that PurgeFailed keeps."""
 
@@ -75,19 +73,26 @@ async def verify_upload(runtime: Runtime, job: VerifyUpload, context: SystemCont
     return _about(await runtime.uploads.verify_upload(job.media_id, context))
 
 
+async def scan_upload(runtime: Runtime, job: ScanUpload, context: SystemContext) -> Fields:
+    """Have an upload scanned that no request waits for."""
+    file = await runtime.scanning.scan_upload(job.media_id, context)
+    return _about(file) | ({"outcome": file.rejection_code} if file and file.rejection else {})
+
+
 async def purge_objects(runtime: Runtime, job: PurgeObjects, context: SystemContext) -> Fields:
     """Remove the bytes of an ended file, and of what was made from it."""
     await runtime.derivation.sweep(job.media_id)
     return _about(await runtime.deletion.purge_objects(job.media_id, context))
 
 
-async def purge_cache(runtime: Runtime, job: PurgeCache, context: SystemContext) -> Fields:
-    """Have the caches drop what they keep of a file, once the bucket has it no more."""
-    try:
-        return _about(await runtime.cache_purges.purge_cache(job.media_id, context))
-    except StillPublic as early:
-        why = "the public bucket still holds the file"
-        raise TryAgain(why, delay_seconds=STILL_PUBLIC_SECONDS) from early
+async def place_objects(runtime: Runtime, job: PlaceObjects, context: SystemContext) -> Fields:
+    """Move the bytes of a file to where they belong."""
+
+    async def attempt() -> MediaFile | None:
+        now = msgspec.structs.replace(context, at=runtime.clock())
+        return await runtime.placement.place_objects(job.media_id, now)
+
+    return _about(await runtime.media.repeatedly(attempt))
 
 
 async def remove_tenant_files(
@@ -104,9 +109,12 @@ async def remove_tenant_files(
 
 
 async def sweep_uploads(runtime: Runtime, _job: SweepUploads, context: SystemContext) -> Fields:
-    """Expire what nobody completed, and forget the URLs nobody needs."""
-    expired = await runtime.upkeep.sweep_uploads(ReadModelWorkList(runtime.pool), context)
-    return {"expired": expired, "forgotten": await runtime.ingest.forget_old_sources(context)}
+    """Expire what nobody completed, empty bins, and forget the URLs nobody needs."""
+    work = ReadModelWorkList(runtime.pool)
+    expired = await runtime.upkeep.sweep_uploads(work, context)
+    purged = await runtime.upkeep.empty_bins(work, context)
+    forgotten = await runtime.ingest.forget_old_sources(context)
+    return {"expired": expired, "purged": purged, "forgotten": forgotten}
 
 
 async def deliver_webhook(runtime: Runtime, job: DeliverWebhook, context: SystemContext) -> Fields:
@@ -118,8 +126,10 @@ BODIES: Mapping[type[Job], Body] = {
     FetchSource: fetch_source,
     DiscardIncoming: discard_incoming,
     VerifyUpload: verify_upload,
+    ScanUpload: scan_upload,
     PurgeObjects: purge_objects,
     PurgeCache: purge_cache,
+    PlaceObjects: place_objects,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
     DeliverWebhook: deliver_webhook,
@@ -178,7 +188,7 @@ class JobRunner:
         self._log.info(event, **line("done"))
 
     async def _do(self, job: Job, attempt: Attempt) -> Fields:
-        if isinstance(job, PurgeObjects | PurgeCache) and job.not_before is not None:
+        if isinstance(job, PurgeObjects | PlaceObjects | PurgeCache) and job.not_before is not None:
             early = (job.not_before - self._runtime.clock()).total_seconds()
             if early > 0:
                 await asyncio.to_thread(
@@ -200,11 +210,15 @@ class JobRunner:
         context = self._context(attempt)
         if isinstance(job, InspectFile | DeriveRendition):
             await give_up_rendering(self._runtime, job, why, context)
-        if isinstance(job, PurgeObjects | PurgeCache):
+        if isinstance(job, ScanUpload):
+            await self._runtime.scanning.fail_scan(job.media_id, why, context)
+        if isinstance(job, PurgeObjects | PlaceObjects | PurgeCache):
             runtime = self._runtime
 
             async def record() -> None:
-                if isinstance(job, PurgeCache):
+                if isinstance(job, PlaceObjects):
+                    await runtime.placement.give_up(job.media_id, why, context)
+                elif isinstance(job, PurgeCache):
                     await runtime.cache_purges.record_failure(job.media_id, why, context)
                 else:
                     await runtime.deletion.record_purge_failure(job.media_id, why, context)
@@ -270,6 +284,7 @@ async def work(
         FetchSource.QUEUE: settings.fetch_threads,
         PurgeCache.QUEUE: CACHE_THREADS,
         InspectFile.QUEUE: settings.render_threads,
+        ScanUpload.QUEUE: settings.scan_threads,
     }
     worker = DramatiqWorker(
         queue,

@@ -14,7 +14,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from adapters.settings import Settings
-from adapters.settings_rules import LONGEST_INGEST_WAIT
+from adapters.settings_checks import LONGEST_INGEST_WAIT
 from api.process import DRAIN_SECONDS
 from tests.kit.http import ApiClient, asked
 from tests.workers.processes import process

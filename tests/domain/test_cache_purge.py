@@ -5,12 +5,23 @@ from datetime import datetime
 from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
 from domain.cache_purge import UNDER_WAY, CachedFile
 from domain.event import Event
+from domain.placement_events import VisibilityChanged
 from domain.rendition_events import RenditionsRemoved
 from tests.kit.derived import POSTER_STORED, made
-from tests.kit.scenario import COMPLETED, KEY, MEDIA_ID, REQUESTED, after, deleted, history
+from tests.kit.scenario import (
+    COMPLETED,
+    KEY,
+    MEDIA_ID,
+    REQUESTED,
+    START,
+    after,
+    deleted,
+    history,
+    restored,
+)
 
 URLS = ("https://media.example/a",)
-DELETED = deleted(settles_at=after(minutes=2))
+DELETED = deleted(settles_at=after(seconds=30))
 
 
 def cached(*events: Event | tuple[datetime, Event]) -> CachedFile:
@@ -111,3 +122,22 @@ def test_renditions_that_were_removed_are_purged() -> None:
     at = after(minutes=1)
     assert record(file, at) == [purged(at + UNDER_WAY)]
     assert not cached(REQUESTED, COMPLETED, RenditionsRemoved(keys=())).is_due(at)
+
+
+def test_while_something_may_still_write_the_object_the_last_pass_waits() -> None:
+    late = deleted(settles_at=after(hours=2))
+    file = cached(REQUESTED, COMPLETED, late)
+    assert record(file, after(minutes=1)) == [purged(after(hours=2) + UNDER_WAY)]
+
+
+def test_a_file_made_private_is_purged_twice_and_one_shown_again_once() -> None:
+    """The bucket's 404 may have been kept as well."""
+    at = after(minutes=1)
+    hidden = VisibilityChanged(key=KEY, is_public=False, settles_at=START)
+    shown = VisibilityChanged(key=KEY, is_public=True, settles_at=START)
+    assert record(cached(REQUESTED, COMPLETED, hidden), at) == [purged(at + UNDER_WAY)]
+    file = cached(REQUESTED, COMPLETED, hidden, purged(at + UNDER_WAY), shown)
+    assert file.is_public
+    assert record(file, at) == [purged()]
+    back = cached(REQUESTED, COMPLETED, DELETED, purged(), restored(settles_at=START))
+    assert record(back, at) == [purged()]

@@ -8,20 +8,21 @@ import msgspec
 import pytest
 
 from adapters import cloudflare_cache
+from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.runtime import open_jobs_runtime
 from adapters.settings import Settings
-from application.deletion import Deletion
 from application.jobs import PurgeCache
+from application.placement import Placement
 from domain import cache_purge
 from domain.cache_events import CachePurged
 from domain.media_file import MediaFile
 from tests.kit.cloudflare import FakeCloudflare, serving_cloudflare
 from tests.kit.faults import FaultyObjectStore
-from tests.kit.library import Library
+from tests.kit.library import Library, deletion_over
 from tests.workers.processes import catch_up, running, until
 from tests.workers.test_scheduler import jobs_on
 from workers import jobs, reactor, scheduler
-from workers.failures import failed_work, retry_all
+from workers.failures import failed_work, retry_failed
 
 
 class Cdn(msgspec.Struct):
@@ -80,8 +81,10 @@ async def test_nothing_is_purged_while_the_bucket_still_has_the_file(
     file = await library.uploaded()
     await library.delete(file)
     async with open_jobs_runtime(cdn.settings) as opened:
-        without_store = Deletion(opened.media, store, owner_bypass="all")
-        runtime = msgspec.structs.replace(opened, deletion=without_store)
+        placement = Placement(opened.media, store, PostgresFileLocks(opened.pool, at_once=2))
+        runtime = msgspec.structs.replace(
+            opened, deletion=deletion_over(store, opened), placement=placement
+        )
         async with running(cdn.settings, reactor.main, jobs_on(runtime)):
             await asyncio.sleep(2.5)
             assert cdn.fake.asked == 0
@@ -124,11 +127,11 @@ async def test_a_purge_that_is_refused_for_good_is_seen_by_operators_and_can_be_
         assert await purges(library, file) == []
 
         cdn.fake.next.clear()
-        assert await retry_all(library.runtime, [file.id]) == [file.id]
+        assert await retry_failed(library.runtime, [file.id]) == [file.id]
         await until(lambda: library.has(file.id, "cache_purged"))
     await catch_up(library.runtime.pool)
     assert await failed_work(library.runtime.pool) == []
-    assert await retry_all(library.runtime, [file.id]) == []
+    assert await retry_failed(library.runtime, [file.id]) == []
 
 
 async def test_a_purge_whose_job_was_lost_is_asked_for_again(library: Library, cdn: Cdn) -> None:
