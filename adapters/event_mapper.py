@@ -20,6 +20,7 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
+from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded, UnknownEvent
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.reconciliation import RECONCILIATION_EVENTS
@@ -118,6 +119,7 @@ EVENT_TYPES = EventTypes(
     MEDIA_FILE_EVENTS
     + RENDITION_EVENTS
     + SCAN_EVENTS
+    + CACHE_EVENTS
     + TENANT_EVENTS
     + WEBHOOK_EVENTS
     + RECONCILIATION_EVENTS

@@ -76,13 +76,22 @@ class R2ObjectStore:
         )
 
     def sign_get(
-        self, bucket: Bucket, key: str, *, content_disposition: str, lifetime: int, at: datetime
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        content_disposition: str,
+        lifetime: int,
+        at: datetime,
+        content_type: str | None = None,
     ) -> SignedRequest:
-        """A GET that lives `lifetime` seconds and answers with this disposition."""
+        """A GET that lives `lifetime` seconds and answers with this disposition, and type."""
         query = {
             "response-cache-control": "no-store",  # spec 9.2: the stored one is for the CDN
             "response-content-disposition": content_disposition,
         }
+        if content_type is not None:
+            query["response-content-type"] = content_type
         return self._signed(
             "GET", bucket, key, at=at, lifetime=timedelta(seconds=lifetime), query=query
         )

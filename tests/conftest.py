@@ -221,6 +221,7 @@ def settings(
         limit_list=0,
         limit_bulk_delete=0,
         limit_ingest=0,
+        limit_purge_cache=0,
     )
     written.log_as_a_process(made)
     return made

@@ -34,7 +34,7 @@ console = Console(highlight=False)
 
 
 def failures(*, home: Path = HOME) -> int:
-    """Show what could not be done: bytes that were not removed, uploads that were not scanned."""
+    """Show what could not be done: bytes not removed, uploads not scanned, caches not told."""
 
     async def show(settings: Settings) -> int:
         pool = await open_pool(settings.database_url, role="media_worker", size=1)
@@ -102,9 +102,13 @@ async def retry_failed(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[s
             correlation_id=f"retry-{media_id}",
         )
         purge = partial(runtime.deletion.retry_purge, media_id, context)
-        if await runtime.media.repeatedly(purge) or await runtime.scanning.retry_scan(
-            media_id, context
-        ):
+        told = partial(runtime.cache_purges.retry, media_id, context)
+        retried = [
+            await runtime.media.repeatedly(purge),
+            await runtime.media.repeatedly(told),
+            await runtime.scanning.retry_scan(media_id, context),
+        ]
+        if any(retried):
             asked.append(media_id)
     return asked
 

@@ -19,9 +19,10 @@ from adapters.redis_hints import PositionHints
 from adapters.settings import Settings
 from adapters.system import utc_now
 from adapters.telemetry import get_logger
-from application.jobs import Cause, Job, PlaceObjects, PurgeObjects
+from application.jobs import Cause, Job, PlaceObjects, PurgeCache, PurgeObjects
 from application.policies import react
 from application.ports import JobQueue
+from domain.cache_events import CACHE_EVENTS
 from domain.errors import DatabaseUnavailable
 from domain.event import Recorded, before_unknown
 from domain.media_file_events import MEDIA_FILE_EVENTS
@@ -95,7 +96,7 @@ def _cause(recorded: Recorded) -> Cause:
 
 
 def _delay(job: Job, now: datetime) -> float:
-    if isinstance(job, PurgeObjects | PlaceObjects) and job.not_before is not None:
+    if isinstance(job, PurgeObjects | PlaceObjects | PurgeCache) and job.not_before is not None:
         return max((job.not_before - now).total_seconds(), 0)
     return 0
 
@@ -107,6 +108,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
         *MEDIA_FILE_EVENTS,
         *RENDITION_EVENTS,
         *SCAN_EVENTS,
+        *CACHE_EVENTS,
         *TENANT_EVENTS,
         *RECONCILIATION_EVENTS,
     )

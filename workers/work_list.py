@@ -14,6 +14,7 @@ from application.jobs import (
     InspectFile,
     Job,
     PlaceObjects,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     ScanUpload,
@@ -82,6 +83,8 @@ def _job(work: UnfinishedWork) -> Job:
             return PlaceObjects(
                 media_id=work.stream, not_before=None if settled else work.not_before
             )
+        case "cache":
+            return PurgeCache(media_id=work.stream, not_before=work.not_before)
         case "verify":
             return VerifyUpload(media_id=work.stream)
         case "scan":

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.event_mapper import EVENT_TYPES, UPCASTERS
+from domain.cache_events import CACHE_EVENTS
 from domain.event import UnknownEvent
 from domain.media_file_events import MEDIA_FILE_EVENTS
 from domain.reconciliation import RECONCILIATION_EVENTS
@@ -22,6 +23,7 @@ CURRENT = {
         *RENDITION_EVENTS,
         *RECONCILIATION_EVENTS,
         *SCAN_EVENTS,
+        *CACHE_EVENTS,
         *TENANT_EVENTS,
         *WEBHOOK_EVENTS,
     )
