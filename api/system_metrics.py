@@ -88,7 +88,7 @@ async def _of_the_log(runtime: Runtime) -> Families:
         ),
         _gauge(
             "media_failed_purges",
-            "Removals of bytes that an operator must look at.",
+            "Removals and moves of bytes that an operator must look at.",
             await unfinished_work.failure_count(pool),
         ),
         _gauge("media_stored_files", "Uploaded files of all owners.", stored.files),

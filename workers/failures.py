@@ -20,7 +20,8 @@ from adapters.postgres import Pool, open_pool
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings, SettingsError, child_environment
 from application.context import SystemContext
-from domain.errors import DatabaseUnavailable
+from application.placement import BytesMissing
+from domain.errors import DatabaseUnavailable, ObjectStoreUnavailable
 from projections import unfinished_work
 from projections.unfinished_work import FailedWork
 
@@ -34,7 +35,7 @@ console = Console(highlight=False)
 
 
 def failures(*, home: Path = HOME) -> int:
-    """Show the files whose bytes could not be removed."""
+    """Show the files whose bytes could not be removed, or moved to where they belong."""
 
     async def show(settings: Settings) -> int:
         pool = await open_pool(settings.database_url, role="media_worker", size=1)
@@ -52,7 +53,7 @@ def retry(
     everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
     home: Path = HOME,
 ) -> int:
-    """Have the removal of a file's bytes tried again, or of all files it failed for."""
+    """Have the removal or move of a file's bytes tried again, or of all files it failed for."""
 
     async def ask(settings: Settings) -> int:
         if (media_id is None) != everything:
@@ -65,7 +66,7 @@ def retry(
         for one in asked:
             console.print(f"asked again for {escape(one)}")
         if named and not asked:
-            console.print(f"{escape(named[0])} has no failed removal.")
+            console.print(f"{escape(named[0])} has no failed removal or move.")
             return 1
         return 0
 
@@ -79,19 +80,20 @@ async def failed_purges(pool: Pool) -> Sequence[FailedWork]:
 
 def as_table(found: Sequence[FailedWork]) -> Table:
     """The failures for a person to read."""
-    table = Table("file", "owner", "failed at (UTC)", "why")
+    table = Table("file", "owner", "what", "failed at (UTC)", "why")
     for failure in found:
         # The reason is what some library said: on one line, and no markup.
         why = "".join(c if c.isprintable() else " " for c in failure.failure)
         at = f"{failure.failed_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(failure.stream, escape(failure.owner), at, escape(why))
+        table.add_row(failure.stream, escape(failure.owner), failure.kind, at, escape(why))
     return table
 
 
 async def retry_purges(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
-    """Record that an operator asks again; the ids for which the removal had failed.
+    """Record that an operator asks again; the ids for which the removal or move had failed.
 
-    The reactor sends the jobs. Raises DatabaseUnavailable.
+    The reactor sends the jobs of removals; a move is made here and now. Raises DatabaseUnavailable,
+    and of a move ObjectStoreUnavailable or BytesMissing.
     """
     asked = []
     for media_id in media_ids:
@@ -103,6 +105,10 @@ async def retry_purges(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[s
         )
         ask = partial(runtime.deletion.retry_purge, media_id, context)
         if await runtime.media.repeatedly(ask):
+            asked.append(media_id)
+        elif await runtime.placement.has_failed(media_id):
+            move = partial(runtime.placement.place_objects, media_id, context)
+            await runtime.media.repeatedly(move)
             asked.append(media_id)
     return asked
 
@@ -128,6 +134,6 @@ def settings_at(home: Path) -> Settings:
 def _run(home: Path, command: Command) -> int:
     try:
         return asyncio.run(command(settings_at(home)))
-    except (SettingsError, DatabaseUnavailable) as error:
+    except (SettingsError, DatabaseUnavailable, ObjectStoreUnavailable, BytesMissing) as error:
         console.print(f"[red]{escape(str(error))}[/red]")
         return 1
