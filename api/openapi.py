@@ -67,7 +67,7 @@ PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
     "position": ("Of the message.", POSITION_TEXT, POSITION),
     "command_id": (
         "`Media-Command-Id` of the command.",
-        TEXT | {"pattern": "^cmd_[0-9a-f]{24,32}$"},
+        TEXT | {"pattern": "^cmd_[0-9a-f]{28}$"},
         COMMAND_ID,
     ),
 }

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from adapters.settings import Settings
+from api import bin as bin_
 from api import files, ingest, internal_app, signed_urls, upload_reports, uploads, webhooks
 from api.bodies import Body
 from api.openapi_routes import DESCRIBED
@@ -21,6 +22,8 @@ from tests.kit.http import WRITER, ApiClient, asked, refused
 from tests.kit.log import event_count
 
 MEDIA_ID = "media_xK9mQ2pLw3RtYb8c"
+OTHER_ID = "media_aB3nR7kWq5TzLc1v"
+COMMAND_ID = "cmd_019dd8a1c4e05c1f2a7b93d84e60"
 WEBHOOK_ID = "wh_7bC2dE5fG8hJ1kLm"
 JSON_TYPE = {"content-type": "application/json"}
 DEEP = 30_000
@@ -53,6 +56,7 @@ VALID: Mapping[str, tuple[str, str, dict[str, Any]]] = {
         {"expiresIn": 900, "download": True, "variant": "thumb_200"},
     ),
     "media.files.bulk_delete": ("POST", "/files/bulk-delete", {"ids": [MEDIA_ID]}),
+    "media.files.change": ("PATCH", f"/files/{OTHER_ID}", {"isPublic": False}),
     "media.webhooks.add": (
         "POST",
         "/webhooks",
@@ -217,7 +221,10 @@ def test_every_route_with_a_body_is_in_the_table() -> None:
     assert public | {INTERNAL} == set(VALID)
     known = [
         body.kind
-        for module in (uploads, upload_reports, ingest, files, signed_urls, webhooks, internal_app)
+        for module in (
+            *(uploads, upload_reports, ingest, files, signed_urls),
+            *(bin_, webhooks, internal_app),
+        )
         for body in vars(module).values()
         if isinstance(body, Body)
     ]
@@ -329,6 +336,8 @@ COMMANDS = [
     ("POST", "/upload/presign"), ("PATCH", "/upload/complete"), ("POST", "/files/bulk-delete"),
     ("POST", "/upload/ingest-url"), ("POST", "/upload/report"), ("DELETE", f"/files/{MEDIA_ID}"),
     ("POST", f"/files/{MEDIA_ID}/purge-cache"),
+    ("PATCH", f"/files/{OTHER_ID}"), ("POST", f"/files/{MEDIA_ID}/restore"),
+    ("POST", f"/files/{MEDIA_ID}/purge"), ("POST", f"/commands/{COMMAND_ID}/undo"),
 ]  # fmt: skip
 
 
