@@ -8,31 +8,43 @@ from urllib.parse import unquote
 
 import msgspec
 
-from adapters.settings_checks import (
-    DEVELOPMENT_CURSOR_KEY,
-    DEVELOPMENT_GATEWAY_KEY,
+from adapters.settings_rules import (
     PREFIX,
     SettingsError,
-    check,
+    check_origins,
+    check_scanner,
+    check_services,
 )
+from adapters.url_gate import check_permitted
 from domain.access import OwnerBypass
 from domain.media_type import ServiceRules, UploadRules
 
 __all__ = [
-    "DEVELOPMENT_CURSOR_KEY",
-    "DEVELOPMENT_GATEWAY_KEY",
+    "DEFAULT_SERVICES",
+    "PREFIX",
     "Settings",
     "SettingsError",
     "child_environment",
     "variable_of",
 ]
 
+DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
+DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar", "workspace")
 
 DEVELOPMENT_ORIGIN = "http://localhost:3000"
 
 STANDARD_NAMES = ("otel_", "prometheus_")
 """Fields that begin so are variables other products know too, and have no prefix of ours."""
+MIN_SECRET_LENGTH = 32
+MOST: Mapping[str, int] = {
+    **dict.fromkeys(("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"), 100_000),
+    "bin_days": 3650,
+    "placement_wait_seconds": 25,
+}
+"""Of the limits because Redis keeps the time of each request, some 10 bytes."""
+LONGEST_INGEST_WAIT = 25
+"""Less than `api/process.py` drains for."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +105,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
+    bin_days: int = 30
+    """How long a deleted file can be restored before its bytes are purged; 0 purges at once."""
+    placement_wait_seconds: int = 10
+    """How long a restore, an undo or a change of visibility waits for the bytes to have moved."""
     sweep_interval_seconds: int = 300
     """How often the scheduler asks for the expiry sweep."""
     redrive_after_seconds: int = 120
@@ -168,6 +184,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One JSON object a line, or coloured lines for people."""
 
     @property
+    def bin_for(self) -> timedelta:
+        """`bin_days` as a duration."""
+        return timedelta(days=self.bin_days)
+
+    @property
     def pending_lifetime(self) -> timedelta:
         """`pending_lifetime_seconds` as a duration."""
         return timedelta(seconds=self.pending_lifetime_seconds)
@@ -203,8 +224,79 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             values[field.name] = _parse(field.name, text, hints[field.name])
         settings = cls(**values)  # type: ignore[arg-type]
-        check(settings)
+        settings._check()
         return settings
+
+    def _check(self) -> None:
+        for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
+            url = getattr(self, name)
+            if url and not url.startswith(("http://", "https://")):
+                raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")
+            if url.endswith("/"):
+                raise SettingsError(f"{PREFIX}{name.upper()} must not end in a slash.")
+        for name in (
+            "pending_lifetime_seconds",
+            "sweep_interval_seconds",
+            "job_threads",
+            "decoders",
+            "fetch_threads",
+            "scan_threads",
+            "job_heartbeat_seconds",
+            "events_retention_seconds",
+            "events_stream_length",
+        ):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
+        for name, most in MOST.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {most}.")
+        check_origins(self.cors_origins, development=self.environment == "development")
+        check_services(self.services)
+        self._check_ingest()
+        self._check_tracing()
+        check_scanner(self.scanner)
+        if self.environment == "production":
+            self._check_production()
+
+    def _check_ingest(self) -> None:
+        if not 0 <= self.ingest_wait_seconds <= LONGEST_INGEST_WAIT:
+            raise SettingsError(
+                f"{PREFIX}INGEST_WAIT_SECONDS must be 0 to {LONGEST_INGEST_WAIT}: a process that "
+                "is stopped finishes the requests in flight within the time a deployer gives it."
+            )
+        try:
+            check_permitted(frozenset(self.permitted_sources))
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES: {error}") from None
+
+    def _check_tracing(self) -> None:
+        endpoint = self.otel_exporter_otlp_endpoint
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http(s) URL, not {endpoint!r}."
+            )
+        if not 0 <= self.otel_traces_sampler_arg <= 1:
+            raise SettingsError("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
+
+    def _check_production(self) -> None:
+        if self.permitted_sources:
+            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES is for development only.")
+        if DEVELOPMENT_GATEWAY_KEY in self.gateway_keys:
+            raise SettingsError(
+                f"{PREFIX}GATEWAY_KEYS holds the development key; production needs its own."
+            )
+        if DEVELOPMENT_CURSOR_KEY in self.cursor_keys:
+            raise SettingsError(
+                f"{PREFIX}CURSOR_KEYS holds the development key; production needs its own."
+            )
+        if any(len(key) < MIN_SECRET_LENGTH for key in (*self.gateway_keys, *self.cursor_keys)):
+            raise SettingsError(
+                f"Gateway and cursor keys need {MIN_SECRET_LENGTH} characters in production."
+            )
+        if self.permitted_receivers:
+            raise SettingsError(f"{PREFIX}PERMITTED_RECEIVERS is for development only.")
+        if not self.public_base_url.startswith("https://"):
+            raise SettingsError(f"{PREFIX}PUBLIC_BASE_URL must be https in production.")
 
 
 def variable_of(field: str) -> str:

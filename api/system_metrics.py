@@ -94,7 +94,7 @@ async def _of_the_log(runtime: Runtime) -> Families:
         _gauge(
             "media_failed_purges",
             "Removals of bytes that an operator must look at.",
-            work.get("purge", NO_WORK).failed,
+            sum(one.failed for kind, one in work.items() if kind != "scan"),
         ),
         _gauge(
             "media_failed_scans",

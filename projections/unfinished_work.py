@@ -24,12 +24,19 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
+from domain.placement_events import (
+    FilePurgeRequested,
+    FileRestored,
+    ObjectsPlaced,
+    PlacementFailed,
+    VisibilityChanged,
+)
 from domain.scan_events import ScanFailed, ScanPassed, ScanRequested
 from domain.tenant import TenantFilesRemoved, TenantRemoved
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
 
-WorkKind = Literal["purge", "verify", "scan", "fetch", "tenant_removal"]
+WorkKind = Literal["purge", "place", "verify", "scan", "fetch", "tenant_removal"]
 _Key: TypeAlias = tuple[str, str, WorkKind]
 """Owner, stream, kind."""
 _Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
@@ -112,6 +119,11 @@ class UnfinishedWorkProjection:
         UploadExpired,
         UploadCancelled,
         FileDeleted,
+        FileRestored,
+        VisibilityChanged,
+        ObjectsPlaced,
+        PlacementFailed,
+        FilePurgeRequested,
         ObjectsPurged,
         PurgeFailed,
         PurgeRetried,
@@ -140,6 +152,8 @@ class UnfinishedWorkProjection:
 
 def _note(work: _Work, recorded: Recorded) -> None:
     owner, stream, at = recorded.owner, recorded.stream, recorded.at
+    if _note_placement(work, recorded) or _note_scan(work, recorded):
+        return
     match recorded.event:
         case IngestRequested():
             work.begin((owner, stream, "fetch"), at=at)
@@ -149,13 +163,18 @@ def _note(work: _Work, recorded: Recorded) -> None:
             # Of an ingest it comes with the fetched bytes.
             work.finish((owner, stream, "fetch"))
             work.begin((owner, stream, "verify"), at=at)
-        case ScanRequested() | ScanPassed() | ScanFailed():
-            _note_scan(work, recorded)
         case UploadCompleted():
             work.finish((owner, stream, "verify"))
-        case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as ending:
+        case (
+            UploadRejected()
+            | UploadExpired()
+            | UploadCancelled()
+            | FileDeleted()
+            | FilePurgeRequested() as ending
+        ):
             work.finish((owner, stream, "verify"))
             work.finish((owner, stream, "scan"))
+            work.finish((owner, stream, "place"))
             work.begin((owner, stream, "purge"), at=at, not_before=ending.settles_at)
         case ObjectsPurged():
             work.finish((owner, stream, "purge"))
@@ -169,7 +188,8 @@ def _note(work: _Work, recorded: Recorded) -> None:
             work.finish((owner, stream, "tenant_removal"))
 
 
-def _note_scan(work: _Work, recorded: Recorded) -> None:
+def _note_scan(work: _Work, recorded: Recorded) -> bool:
+    """Whether the fact is one of a malware scan, which then is noted."""
     key: _Key = (recorded.owner, recorded.stream, "scan")
     match recorded.event:
         case ScanRequested():
@@ -180,6 +200,25 @@ def _note_scan(work: _Work, recorded: Recorded) -> None:
             work.finish(key)
         case ScanFailed() as failed:
             work.fail(key, at=recorded.at, failure=failed.error)
+        case _:
+            return False
+    return True
+
+
+def _note_placement(work: _Work, recorded: Recorded) -> bool:
+    """Whether the fact is one of bytes on their way, which then is noted."""
+    key: _Key = (recorded.owner, recorded.stream, "place")
+    at = recorded.at
+    match recorded.event:
+        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as moved:
+            work.begin(key, at=at, not_before=moved.settles_at)
+        case ObjectsPlaced():
+            work.finish(key)
+        case PlacementFailed() as failed:
+            work.fail(key, at=at, failure=failed.error)
+        case _:
+            return False
+    return True
 
 
 class UnfinishedWork(msgspec.Struct, frozen=True):
@@ -203,9 +242,10 @@ class FailedWork(msgspec.Struct, frozen=True):
     failed_at: datetime
 
 
+# What may stay where nobody should read it is tried on, whoever has been told of it.
 _DUE = """
 SELECT owner, stream, kind, due_at, not_before FROM unfinished_work_v3
-WHERE failure IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s
+WHERE (failure IS NULL OR kind = 'place') AND due_at <= %s ORDER BY due_at LIMIT %s
 """
 _UNFETCHED = """
 SELECT stream FROM unfinished_work_v3
