@@ -55,9 +55,10 @@ _MANY = """unnest(%(ordinal)s::integer[], %(version)s::integer[], %(at)s::timest
 AS e (ordinal, version, at, stream, type, owner, actor, access, command_id, correlation_id, data)"""
 
 _KEY_INSERT = """
-INSERT INTO idempotency_keys (owner, user_id, route, key, fingerprint, outcome, position, at)
+INSERT INTO idempotency_keys (owner, user_id, route, key, fingerprint, outcome, position, at,
+                              command_id)
 SELECT set_config('app.owner', %(key_owner)s, true), %(key_user)s, %(key_route)s, %(key_key)s,
-       %(key_fingerprint)s, %(key_outcome)s::json, {position}, %(key_at)s
+       %(key_fingerprint)s, %(key_outcome)s::json, {position}, %(key_at)s, %(key_command_id)s
 """
 _KEY = _KEY_INSERT.format(position=f"{POSITION} + %(key_ordinal)s")
 # The events are selected from the claim, so that a repeat hits the key before the stream.
@@ -87,8 +88,9 @@ APPEND_INGEST_WITH_KEY = (
 CLAIM_ONLY = _KEY_INSERT.format(position="0") + " RETURNING position"
 
 LOAD = f"SELECT {COLUMNS} FROM load_streams(%(streams)s)"  # noqa: S608
+COMMAND_STREAMS = "SELECT command_streams(%(command)s)"
 KEPT = owned(
-    "SELECT k.fingerprint, k.outcome::text, k.position FROM idempotency_keys AS k "
+    "SELECT k.fingerprint, k.outcome::text, k.position, k.command_id FROM idempotency_keys AS k "
     "WHERE k.owner = c.owner AND k.user_id = %(user)s AND k.route = %(route)s "
     "AND k.key = %(key)s AND k.at > %(since)s"
 )
@@ -114,6 +116,12 @@ class PostgresEventStore:
         for row in rows:
             histories[row[0]].append(recorded_from_row(row, EVENT_TYPES.decode))
         return histories
+
+    async def command_streams(self, command_id: str) -> Sequence[str]:
+        """The streams that the command appended to."""
+        with database_errors():
+            rows = await self._pool.fetch(COMMAND_STREAMS, {"command": command_id})
+        return [stream for (stream,) in rows]
 
     async def append(
         self,
@@ -173,7 +181,10 @@ class PostgresEventStore:
         parameters = _key_parameters(owner, user_id, idempotency) | {"since": at - KEY_LIFETIME}
         with database_errors():
             rows = await self._pool.fetch(KEPT, parameters)
-        return KeptOutcome(rows[0][0], rows[0][1].encode(), rows[0][2]) if rows else None
+        if not rows:
+            return None
+        fingerprint, outcome, position, command_id = rows[0]
+        return KeptOutcome(fingerprint, outcome.encode(), position, command_id)
 
     async def _execute(self, statement: str, parameters: Mapping[str, Any]) -> int:
         rows = await self._pool.fetch(statement, parameters)
@@ -204,6 +215,7 @@ def append_statement(
             "key_outcome": claim.outcome.decode(),
             "key_ordinal": len(events) - 1,
             "key_at": claim.at,
+            "key_command_id": claim.command_id,
         }
     if not events:
         if claim is None:

@@ -23,6 +23,7 @@ OTHER_ID = "media_aB3nR7kWq5TzLc1v"
 KEY = "ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.webp"
 URL = f"https://media.example/{KEY}"
 POSITION = "51971153158144"
+COMMAND_ID = "cmd_019dd8a1c4e05c1f2a7b93d84e60"
 
 PRESIGN: Json = {
     "fileName": "hero.webp",
@@ -60,17 +61,21 @@ FILE: Json = {
     "uploadedBy": "user_789",
     "createdAt": "2026-04-29T10:00:00.000Z",
     "updatedAt": "2026-04-29T10:00:03.120Z",
+    "processing": None,
+    "deletedAt": None,
+    "deletedBy": None,
+    "purgeAt": None,
 }
 VERIFYING: Json = {
     "mediaId": MEDIA_ID,
     "status": "pending_upload",
-    "processing": True,
+    "processing": "verifying",
     "statusUrl": f"/upload/{MEDIA_ID}",
 }
 STATUS: Json = {
     "mediaId": MEDIA_ID,
     "status": "uploaded",
-    "processing": False,
+    "processing": None,
     "file": FILE,
     "error": None,
 }
@@ -93,6 +98,13 @@ BULK_DELETED: Json = {
     "deleted": [MEDIA_ID],
     "failed": [{"id": OTHER_ID, "code": "MEDIA_NOT_FOUND", "error": "No such file."}],
 }
+SIGN: Json = {"expiresIn": 900, "download": True}
+SIGNED: Json = {
+    "url": f"https://account.r2.cloudflarestorage.com/private/{KEY}?X-Amz-Signature=…",
+    "expiresAt": "2026-04-29T10:15:00.000Z",
+}
+PURGE_QUEUED: Json = {"id": MEDIA_ID, "queued": True}
+UNDOING: Json = {"commandId": COMMAND_ID, "files": [MEDIA_ID], "processing": []}
 HISTORY: Json = {
     "items": [
         {
@@ -162,11 +174,25 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         errors.TenantRemoved("This workspace was removed."),
         errors.MediaNotFound(OTHER_ID),
         errors.WebhookNotFound(WEBHOOK_ID),
+        errors.CommandNotFound(COMMAND_ID),
+        errors.NotInBin(OTHER_ID),
+        errors.CommandNotUndoable(
+            "An upload is not undone: delete the file instead.", commandId=COMMAND_ID
+        ),
+        errors.UndoImpossible([{"id": OTHER_ID, "reason": "PURGED"}]),
         errors.TooManyWebhooks(20),
+        errors.NoRendition("application/pdf"),
+        errors.RenditionPending("og_1200x630"),
+        errors.RenditionUnavailable("og_1200x630", "time"),
         errors.Contention("The file is being changed by others; try again."),
         errors.IdempotencyConflict("This Idempotency-Key was used with another body."),
         errors.UploadIncomplete("The file has not been uploaded yet."),
         errors.UploadMismatch("240 bytes are stored, 245000 declared.", reason="size"),
+        errors.Infected(
+            "The malware scanner found Eicar-Signature.",
+            reason="infected",
+            signature="Eicar-Signature",
+        ),
         errors.UploadExpired("Upload expired, please try again."),
         PayloadTooLarge(128 * 1024),
         UnsupportedMediaType(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters.settings import Settings
 from api.openapi_examples import KEY, MEDIA_ID, OTHER_ID, URL
+from api.signed_urls import LONGEST_SECONDS, SHORTEST_SECONDS
 from application.uploads import MAX_NAME_LENGTH
 from domain.media_file import Status
 from domain.media_type import MEDIA_TYPES
@@ -115,13 +116,13 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
         "Verifying": {
             "mediaId": {"description": "The upload that is looked at.", **ID},
             "status": {"description": "Not a file yet.", "const": "pending_upload"},
-            "processing": {"description": "A worker is at it.", "const": True},
+            "processing": {"description": "What a worker is doing."},
             "statusUrl": {"description": "Ask here how it went.", "pattern": "^/upload/"},
         },
         "UploadStatus": {
             "mediaId": {"description": "The upload.", **ID},
             "status": {"description": "Where it stands.", "enum": STATES},
-            "processing": {"description": "Whether a worker is verifying it."},
+            "processing": {"description": "What a worker is doing; null when none is."},
             "file": {"description": "The file, once it is uploaded."},
             "error": {"description": "Why it is over, if it failed."},
         },
@@ -139,15 +140,24 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "category": {"description": "Follows from the type."},
             "key": {"description": "In the bucket.", "examples": [KEY]},
             "status": {
-                "description": "`uploaded`; `pending_upload` is shown to its uploader only.",
-                "enum": ["uploaded", "pending_upload"],
+                "description": "`uploaded`; `pending_upload` is shown to its uploader only, "
+                "`deleted` in the bin.",
+                "enum": ["uploaded", "pending_upload", "deleted"],
             },
             "isPublic": {"description": "Whether `url` works for everybody."},
             "url": {"description": "Where it is served; null for a private file."},
             "uploadedBy": {"description": "The user's id."},
             "createdAt": {"description": "When the upload was asked for.", **TIME},
             "updatedAt": {"description": "When anything above changed last.", **TIME},
+            "processing": {
+                "description": "`moving` in the answer of a command whose bytes are still on their "
+                "way to where they belong; else null."
+            },
+            "deletedAt": {"description": "When it went into the bin; else null.", **TIME},
+            "deletedBy": {"description": "The user's id; null in the library."},
+            "purgeAt": {"description": "Until then it can be restored; else null.", **TIME},
         },
+        **_bin(),
         "FileList": {
             "items": {"description": "The page; it may be short, also when more follow."},
             "nextCursor": {"description": "For the next page; null at the end."},
@@ -185,6 +195,23 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             },
             "error": {"description": "The same for people."},
         },
+        "RequestSignedUrl": {
+            "expiresIn": {
+                "description": "Seconds that the URL is to work.",
+                "minimum": SHORTEST_SECONDS,
+                "maximum": LONGEST_SECONDS,
+            },
+            "download": {"description": "Whether a browser saves the file instead of showing it."},
+            "variant": {"description": "A preset; without one the original."},
+        },
+        "SignedUrl": {
+            "url": {"description": "To be kept from others, and nowhere.", "format": "uri"},
+            "expiresAt": {"description": "Until when it works.", **TIME},
+        },
+        "CachePurgeQueued": {
+            "id": {"description": "The file.", **ID},
+            "queued": {"description": "The history says when it is done.", "const": True},
+        },
         "History": {"items": {"description": "Oldest first."}},
         "HistoryEntry": {
             "position": {"description": "In the log.", "pattern": "^[0-9]{1,19}$"},
@@ -212,6 +239,21 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "code": {"description": "The same for programs; it stays."},
             "status": {"description": "The HTTP status once more.", "minimum": 400},
             "details": {"description": "What belongs to it, as `field` or `limit`."},
+        },
+    }
+
+
+def _bin() -> Mapping[str, Mapping[str, Schema]]:
+    return {
+        "ChangeFile": {"isPublic": {"description": "Whether everybody may fetch it by its URL."}},
+        "Purged": {
+            "id": {"description": "The file that was.", **ID},
+            "purged": {"description": "Its bytes are being removed for good.", "const": True},
+        },
+        "Undoing": {
+            "commandId": {"description": "The command that was undone."},
+            "files": {"description": "The files that are as they were before it."},
+            "processing": {"description": "Those whose bytes are still on their way."},
         },
     }
 

@@ -1,10 +1,8 @@
 """What the routes themselves do not say, for the OpenAPI document: bodies, answers, refusals."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import msgspec
-
+from api.bin import Undoing
 from api.errors import (
     Crash,
     MalformedJson,
@@ -12,8 +10,10 @@ from api.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
-from api.files import CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, SORTS, FileList, History
+from api.files import BIN_SORTS, CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, FileList, History
 from api.library_changes import LibraryEvent
+from api.openapi_delivery import DELIVERY
+from api.openapi_described import Described, Refusal, Schema
 from api.openapi_examples import (
     BULK_DELETED,
     DELETED,
@@ -32,6 +32,7 @@ from api.openapi_examples import (
     REPORT,
     STATS,
     STATUS,
+    UNDOING,
     VERIFYING,
     WEBHOOK,
     WEBHOOK_ID,
@@ -40,34 +41,17 @@ from api.openapi_examples import (
 from api.operations import Health, Readiness
 from api.uploads import Presigned, UploadStatus, Verifying
 from api.webhooks import DeliveryList, Queued, Removed, WebhookList, WebhookWithSecret
+from application.bin import ChangeFile, Purged
 from application.deletion import BulkDelete, BulkDeleted, Deleted
 from application.ingest import IngestUrl
 from application.upload_reports import ReportUpload
 from application.uploads import CompleteUpload, RequestUpload
 from application.webhooks import ChangeWebhook, RegisterWebhook, ReplayWebhook
 from domain import errors
-from domain.errors import MediaError
 from domain.media_type import MEDIA_TYPES
 from projections.file_resource import FileResource
 from projections.storage_stats import StorageStats
 from projections.webhooks import WebhookResource
-
-Schema = dict[str, Any]
-Refusal = type[MediaError]
-
-
-class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation."""
-
-    answers: Mapping[int, tuple[type | None, object]]
-    """By status: the struct of the body, and an example of it."""
-    body: type | None = None
-    asked: object = None
-    """An example of the body."""
-    query: Mapping[str, Schema] = msgspec.field(default_factory=dict)
-    headers: Mapping[str, Schema] = msgspec.field(default_factory=dict)
-    refusals: Sequence[Refusal] = ()
-    """Beside those that follow from what kind of route it is."""
 
 
 def _several(*values: str) -> Schema:
@@ -121,12 +105,20 @@ LIST_QUERY: Mapping[str, Schema] = {
     },
     "sort": {
         "type": "string",
-        "enum": list(SORTS),
+        "enum": list(BIN_SORTS),
         "default": "-createdAt",
-        "description": "A minus sorts downwards.",
+        "description": "A minus sorts downwards. By `deletedAt` only in the bin, whose default is "
+        "`-deletedAt`.",
         "example": "-fileSize",
     },
     "scope": SCOPE,
+    "status": {
+        "type": "string",
+        "enum": ["uploaded", "deleted"],
+        "default": "uploaded",
+        "description": "`deleted` lists the bin: what was deleted and can be restored.",
+        "example": "uploaded",
+    },
 }
 
 AFTER: Schema = {
@@ -210,6 +202,7 @@ DESCRIBED: Mapping[str, Described] = {
             *CHANGING_ONE,
             errors.UploadIncomplete,
             errors.UploadMismatch,
+            errors.Infected,
             errors.UploadExpired,
             errors.ObjectStoreUnavailable,
             *OF_A_SOURCE,
@@ -224,6 +217,7 @@ DESCRIBED: Mapping[str, Described] = {
             *OF_ONE_FILE,
             *OF_A_SOURCE,
             errors.UploadMismatch,
+            errors.Infected,
             errors.UploadExpired,
             errors.ObjectStoreUnavailable,
         ),
@@ -246,6 +240,23 @@ DESCRIBED: Mapping[str, Described] = {
     "media.files.delete": Described(answers={200: (Deleted, DELETED)}, refusals=CHANGING_ONE),
     "media.files.bulk_delete": Described(
         body=BulkDelete, asked={"ids": [MEDIA_ID]}, answers={200: (BulkDeleted, BULK_DELETED)}
+    ),
+    "media.files.restore": Described(
+        answers={200: (FileResource, FILE)}, refusals=(*CHANGING_ONE, errors.NotInBin)
+    ),
+    "media.files.purge": Described(
+        answers={200: (Purged, {"id": MEDIA_ID, "purged": True})},
+        refusals=(*CHANGING_ONE, errors.NotInBin),
+    ),
+    "media.files.change": Described(
+        body=ChangeFile,
+        asked={"isPublic": False},
+        answers={200: (FileResource, FILE | {"isPublic": False, "url": None})},
+        refusals=CHANGING_ONE,
+    ),
+    "media.commands.undo": Described(
+        answers={200: (Undoing, UNDOING)},
+        refusals=(errors.CommandNotFound, errors.CommandNotUndoable, errors.UndoImpossible),
     ),
     "media.files.history": Described(answers={200: (History, HISTORY)}, refusals=OF_ONE_FILE),
     "media.webhooks.add": Described(
@@ -281,6 +292,7 @@ DESCRIBED: Mapping[str, Described] = {
         answers={200: (DeliveryList, DELIVERIES)}, query=DELIVERIES_QUERY, refusals=OF_ONE_WEBHOOK
     ),
     "media.webhooks.redeliver": Described(answers={202: (Queued, QUEUED)}, refusals=OF_ONE_WEBHOOK),
+    **DELIVERY,
     "media.health": Described(
         answers={200: (Health, {"status": "ok", "service": "media", "version": "1.0.0"})}
     ),

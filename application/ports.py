@@ -10,6 +10,8 @@ import msgspec
 from application.context import Idempotency
 from application.jobs import Cause, Job
 from domain.event import Recorded
+from domain.placement import Home
+from domain.reconciliation import Listed
 
 Bucket = Literal["incoming", "public", "private"]
 BUCKETS: tuple[Bucket, ...] = ("incoming", "public", "private")
@@ -42,6 +44,8 @@ class KeptOutcome(msgspec.Struct, frozen=True):
     outcome: bytes
     """JSON, as given to `append`."""
     position: int
+    command_id: str | None = None
+    """Of that command; None where a version before ids were kept wrote it."""
 
 
 class StreamChanged(Exception):
@@ -64,6 +68,7 @@ class KeyClaim(msgspec.Struct, frozen=True):
     idempotency: Idempotency
     outcome: bytes
     at: datetime
+    command_id: str | None = None
 
 
 class IngestSource(msgspec.Struct, frozen=True):
@@ -82,6 +87,13 @@ class EventStore(Protocol):
         """The whole history of each stream, oldest first; a missing stream is an empty history.
 
         Reads across tenants by exact stream id: the ownership check comes after.
+        """
+        ...
+
+    async def command_streams(self, command_id: str) -> Sequence[str]:
+        """The streams that the command appended to, by its exact id; none when there is none.
+
+        Reads across tenants: the ownership check comes after.
         """
         ...
 
@@ -157,9 +169,16 @@ class ObjectStore(Protocol):
         ...
 
     def sign_get(
-        self, bucket: Bucket, key: str, *, content_disposition: str, lifetime: int, at: datetime
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        content_disposition: str,
+        lifetime: int,
+        at: datetime,
+        content_type: str | None = None,
     ) -> SignedRequest:
-        """A GET that lives `lifetime` seconds and answers with this disposition."""
+        """A GET that lives `lifetime` seconds and answers with this disposition, and type."""
         ...
 
     async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
@@ -195,6 +214,14 @@ class ObjectStore(Protocol):
         """Remove the objects (at most 1,000); those that are not there count as removed."""
         ...
 
+    def listed(self, bucket: Home, *, after: str) -> AsyncIterator[Sequence[Listed]]:
+        """Pages of objects behind the key `after`, in the order of their keys."""
+        ...
+
+    def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
+        """Keys of all objects that begin with the folder's name, its slash included."""
+        ...
+
     def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
         """Keys of objects last modified before the time."""
         ...
@@ -219,6 +246,8 @@ class Accepted(msgspec.Struct, frozen=True):
     """Of what is to be served."""
     rewritten: BinaryIO | None = None
     """What is to be stored in its place, from the start; None: the bytes as they are."""
+    removed: tuple[str, ...] = ()
+    """Where it told what is not to be served, and does no longer (`domain/metadata.py`)."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -253,6 +282,10 @@ class WorkList(Protocol):
 
     def overdue_uploads(self, before: datetime) -> AsyncIterator[str]:
         """Ids of uploads that are pending and were requested before the time."""
+        ...
+
+    def overdue_bins(self, before: datetime) -> AsyncIterator[str]:
+        """Ids of files whose time in the bin was over at the time."""
         ...
 
     async def unfinished_jobs(self, before: datetime, limit: int) -> Sequence[Job]:

@@ -6,10 +6,12 @@ from datetime import timedelta
 from application.context import SystemContext
 from application.media import Decided, Media
 from application.ports import Clock, ObjectStore, WorkList
+from domain import bin as bin_
 from domain.access import Access
 from domain.errors import MediaNotFound
 from domain.event import Event
-from domain.media_file import MediaFile
+from domain.media_file import MediaFile, Status
+from domain.object_key import media_id_of_key
 from domain.owner import tenant
 from domain.tenant import stream_of
 
@@ -54,8 +56,28 @@ class Upkeep:
         before = context.at - self._pending_lifetime - LEFTOVER_GRACE
         leftovers = self._objects.list_older_than("incoming", before)
         async for keys in _chunks(leftovers, DELETE_CHUNK):
-            await self._objects.delete("incoming", keys)
+            await self._objects.delete("incoming", await self._unclaimed(keys))
         return expired
+
+    async def _unclaimed(self, keys: Sequence[str]) -> list[str]:
+        """The keys that no pending upload waits for, as one does whose scanner is away."""
+        ids = {key: media_id_of_key(key) for key in keys}
+        histories = await self._media.load(*{known for known in ids.values() if known is not None})
+        kept = []
+        for key, media_id in ids.items():
+            file = histories.file(media_id) if media_id is not None else None
+            if file is None or file.key != key or file.status is not Status.PENDING:
+                kept.append(key)
+        return kept
+
+    async def empty_bins(self, work: WorkList, context: SystemContext) -> int:
+        """Let go for good what was in the bin for its time; how many files."""
+        purged = 0
+        async for ids in _chunks(work.overdue_bins(context.at), CHUNK):
+            purged += await self._decide_all(
+                ids, context, lambda file: bin_.end_retention(file, at=context.at)
+            )
+        return purged
 
     async def remove_tenant(self, tenant_id: str, context: SystemContext) -> int:
         """Close the workspace to commands and take its files out of every view; the position."""
@@ -89,9 +111,7 @@ class Upkeep:
         owner = str(tenant(tenant_id))
         # Now, not when the job began: `settles_at` counts from it, and this may take long.
         async for ids in _chunks(work.files_of(owner), CHUNK):
-            await self._decide_all(
-                ids, context, lambda file: file.delete(at=self._clock(), reason="tenant_removed")
-            )
+            await self._decide_all(ids, context, lambda file: bin_.remove(file, at=self._clock()))
         events = current.record_files_removed()
         await self._media.append(
             [Decided(stream, owner, current.version, Access.SYSTEM, events)], context

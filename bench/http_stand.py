@@ -26,12 +26,14 @@ from tests.projections.histories import uploaded
 
 OWNER = "t:search"
 DELETABLE = 60_000
-UNREACHED = {f"MEDIA_LIMIT_{name}": "100000000" for name in ("PRESIGN", "LIST", "BULK_DELETE")}
+UNREACHED = {f"MEDIA_LIMIT_{name}": "100000" for name in ("PRESIGN", "LIST", "BULK_DELETE")}
 """Limits nobody reaches: each request is counted all the same, as in production."""
 
 SOME_WITH_IDS_OF_OURS = """
 UPDATE file_list_v2 SET media_id = left(media_id, 22)
-WHERE media_id IN (SELECT media_id FROM file_list_v2 ORDER BY md5(media_id) LIMIT 1000)
+WHERE media_id IN (
+  SELECT media_id FROM file_list_v2 WHERE owner = 't:search' ORDER BY md5(media_id) LIMIT 1000
+)
 RETURNING media_id
 """
 

@@ -1,6 +1,6 @@
 """Facts that refuse a command or a query, with stable codes; HTTP is `api/errors.py`'s."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -39,6 +39,39 @@ class MediaNotFound(MediaError):
 
     def __init__(self, media_id: str) -> None:
         super().__init__("No such file.", mediaId=media_id)
+
+
+class NotInBin(MediaError):
+    """The file is in the library: there is nothing to restore, and nothing to purge."""
+
+    code = "NOT_IN_BIN"
+
+    def __init__(self, media_id: str) -> None:
+        super().__init__("This file is not in the bin.", mediaId=media_id)
+
+
+class CommandNotFound(MediaError):
+    """No such command, or none whose files the caller may change."""
+
+    code = "COMMAND_NOT_FOUND"
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__("No such command.", commandId=command_id)
+
+
+class CommandNotUndoable(MediaError):
+    """The command did something that has no inverse, such as an upload."""
+
+    code = "COMMAND_NOT_UNDOABLE"
+
+
+class UndoImpossible(MediaError):
+    """Later events stand in the way; `files` says of each file which. Nothing was undone."""
+
+    code = "UNDO_IMPOSSIBLE"
+
+    def __init__(self, files: Sequence[Mapping[str, str]]) -> None:
+        super().__init__("What the command did cannot be taken back any more.", files=list(files))
 
 
 class WebhookNotFound(MediaError):
@@ -122,6 +155,12 @@ class UploadMismatch(MediaError):
     code = "UPLOAD_MISMATCH"
 
 
+class Infected(MediaError):
+    """The malware scanner knows the stored bytes; final."""
+
+    code = "INFECTED"
+
+
 class IdempotencyConflict(MediaError):
     """The same Idempotency-Key came with another body."""
 
@@ -184,6 +223,7 @@ class SourceUnavailable(MediaError):
 
 ENDINGS: tuple[type[MediaError], ...] = (
     UploadMismatch,
+    Infected,
     UploadExpired,
     SsrfBlocked,
     RedirectLoop,
@@ -201,3 +241,34 @@ def recalled(code: str, message: str) -> MediaError:
     refusal = kind.__new__(kind)
     MediaError.__init__(refusal, message)
     return refusal
+
+
+class NoRendition(MediaError):
+    """Files of this type have no variants."""
+
+    code = "NO_RENDITION"
+
+    def __init__(self, mime_type: str) -> None:
+        super().__init__(f"A file of type {mime_type} has no variants.", mimeType=mime_type)
+
+
+class RenditionUnavailable(MediaError):
+    """The variant cannot be made of this file; the original can be had."""
+
+    code = "RENDITION_FAILED"
+
+    def __init__(self, preset: str, reason: str) -> None:
+        super().__init__("This variant cannot be made.", variant=preset, reason=reason)
+
+
+class RenditionPending(MediaError):
+    """The variant is being made; ask again."""
+
+    code = "RENDITION_PENDING"
+
+    def __init__(self, preset: str, *, retry_after_seconds: int = 2) -> None:
+        super().__init__(
+            "This variant is being made; ask again.",
+            variant=preset,
+            retryAfter=retry_after_seconds,
+        )

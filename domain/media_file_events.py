@@ -4,6 +4,10 @@ from datetime import datetime
 from typing import ClassVar
 
 from domain.event import Event
+from domain.placement_events import PLACEMENT_EVENTS, FilePurgeRequested
+
+INFECTED = "infected"
+"""The reason of a rejection by the malware scanner."""
 
 
 class IngestRequested(Event, frozen=True, kw_only=True):
@@ -82,7 +86,7 @@ class UploadRejected(Event, frozen=True, kw_only=True):
     """A stable code. Of the object: `size`, `type`, `sha256`. Of its bytes: `content` (not of the
     declared type), `truncated`, `damaged`, `polyglot` (an archive too), `encrypted`, `svg` (a
     drawing that declares entities or reaches outside), `limits` (too many pixels, frames or
-    pages). Of the decoder: `time`, `memory`, `crash`."""
+    pages). Of the decoder: `time`, `memory`, `crash`. Of the scanner: `infected`."""
     detail: str
     settles_at: datetime
 
@@ -106,9 +110,9 @@ class UploadCancelled(Event, frozen=True, kw_only=True):
 
 
 class FileDeleted(Event, frozen=True, kw_only=True):
-    """The file left the library; its bytes are to be removed from every bucket."""
+    """The file left the library, for the bin or for good."""
 
-    TYPE: ClassVar[str] = "media_file.file_deleted.v1"
+    TYPE: ClassVar[str] = "media_file.file_deleted.v2"
     file_name: str
     file_size: int
     mime_type: str
@@ -118,7 +122,9 @@ class FileDeleted(Event, frozen=True, kw_only=True):
     reason: str
     """`user` or `tenant_removed`."""
     settles_at: datetime
-    """From then on no verification of this file can still be writing."""
+    """From then on nothing that began before can still be writing an object of this file."""
+    bin_until: datetime | None
+    """Until then it can be restored; None: its bytes are to be removed from every bucket."""
 
 
 class ObjectsPurged(Event, frozen=True, kw_only=True):
@@ -143,7 +149,7 @@ class PurgeRetried(Event, frozen=True, kw_only=True):
     key: str
 
 
-Ending = UploadRejected | UploadExpired | UploadCancelled | FileDeleted
+Ending = UploadRejected | UploadExpired | UploadCancelled | FileDeleted | FilePurgeRequested
 
 MEDIA_FILE_EVENTS: tuple[type[Event], ...] = (
     IngestRequested,
@@ -159,4 +165,5 @@ MEDIA_FILE_EVENTS: tuple[type[Event], ...] = (
     ObjectsPurged,
     PurgeFailed,
     PurgeRetried,
+    *PLACEMENT_EVENTS,
 )

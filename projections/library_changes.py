@@ -11,11 +11,14 @@ import msgspec
 
 from domain.event import Event
 from domain.media_file_events import FileDeleted, UploadCompleted
+from domain.placement_events import FilePurgeRequested, FileRestored
 from domain.tenant import TenantRemoved
 from projections.file_list import UPLOADED, FileListProjection
 from projections.file_resource import FILE_COLUMNS, FileResource, from_row
 from projections.projection import checkpoint_of
 from projections.reading import Answer, Pool, connection, fetch_owned, owned
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variants
 
 Kind = Literal["added", "changed", "removed", "reset"]
 
@@ -24,9 +27,9 @@ FOLLOWER = FileListProjection.name
 
 def kind_of(event: type[Event]) -> Kind:
     """What a fact that `file_list_v2` knows means to a library. `reset`: all of it is gone."""
-    if event is UploadCompleted:
+    if event in (UploadCompleted, FileRestored):
         return "added"
-    if event is FileDeleted:
+    if event in (FileDeleted, FilePurgeRequested):
         return "removed"
     return "reset" if event is TenantRemoved else "changed"
 
@@ -134,7 +137,12 @@ async def changes_of(
 
 
 async def shown(
-    pool: Pool, owner: str, changes: Iterable[Change], *, public_base_url: str
+    pool: Pool,
+    owner: str,
+    changes: Iterable[Change],
+    *,
+    public_base_url: str,
+    variants: Variants = NO_VARIANTS,
 ) -> list[FileChange]:
     """The owner's changes as a client is told them: one per file, with the file as listed now."""
     last: dict[str, Change] = {}
@@ -145,7 +153,7 @@ async def shown(
             added.add(change.media_id)
     answer = await fetch_owned(pool, _LISTED, {"owner": owner, "ids": list(last)})
     listed = {
-        row[0]: from_row(row, status=UPLOADED, public_base_url=public_base_url)
+        row[0]: from_row(row, status=UPLOADED, public_base_url=public_base_url, variants=variants)
         for row in answer.found
     }
     told = []

@@ -7,8 +7,20 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from adapters.postgres import Pool, connection
-from application.jobs import FetchSource, Job, PurgeObjects, RemoveTenantFiles, VerifyUpload
-from projections import audit_trail, pending_uploads, unfinished_work
+from application.jobs import (
+    ClearRenditions,
+    DeriveRendition,
+    FetchSource,
+    InspectFile,
+    Job,
+    PlaceObjects,
+    PurgeCache,
+    PurgeObjects,
+    RemoveTenantFiles,
+    ScanUpload,
+    VerifyUpload,
+)
+from projections import audit_trail, bin_pages, pending_uploads, unfinished_work
 from projections.projection import checkpoint_of
 from projections.unfinished_work import UnfinishedWork
 
@@ -30,6 +42,14 @@ class ReadModelWorkList:
         while page := await pending_uploads.overdue(self._pool, before, after=last):
             for upload in page:
                 yield upload.media_id
+            last = page[-1]
+
+    async def overdue_bins(self, before: datetime) -> AsyncIterator[str]:
+        """Ids of files whose time in the bin was over at the time."""
+        last = None
+        while page := await bin_pages.overdue(self._pool, before, after=last):
+            for binned in page:
+                yield binned.media_id
             last = page[-1]
 
     async def unfinished_jobs(self, before: datetime, limit: int) -> Sequence[Job]:
@@ -58,9 +78,23 @@ def _job(work: UnfinishedWork) -> Job:
             settled = work.not_before is None or work.not_before <= work.due_at
             not_before = None if settled else work.not_before
             return PurgeObjects(media_id=work.stream, not_before=not_before)
+        case "place":
+            # At once: until it is recorded the bytes may stand where everybody can read them.
+            return PlaceObjects(media_id=work.stream)
+        case "cache":
+            return PurgeCache(media_id=work.stream, not_before=work.not_before)
         case "verify":
             return VerifyUpload(media_id=work.stream)
+        case "scan":
+            return ScanUpload(media_id=work.stream)
         case "fetch":
             return FetchSource(media_id=work.stream)
         case "tenant_removal":
             return RemoveTenantFiles(tenant_id=work.stream.removeprefix("tenant_"))
+        case "inspect":
+            return InspectFile(media_id=work.stream)
+        case "clear":
+            return ClearRenditions(media_id=work.stream)
+        case kind:
+            _, preset, mime_type = kind.split(" ")
+            return DeriveRendition(media_id=work.stream, preset=preset, format=mime_type)

@@ -16,6 +16,7 @@ from application.integration_events import (
     facts_of,
     integration_event,
 )
+from domain.cache_events import CACHE_EVENTS
 from domain.event import Event
 from domain.media_file_events import (
     MEDIA_FILE_EVENTS,
@@ -24,13 +25,26 @@ from domain.media_file_events import (
     UploadExpired,
     UploadRejected,
 )
+from domain.placement_events import FileRestored, VisibilityChanged
 from domain.tenant import TENANT_EVENTS
-from tests.kit.scenario import COMPLETED, REQUESTED, START, deleted, expired, history, rejected
+from tests.kit.scenario import (
+    COMPLETED,
+    KEY,
+    REQUESTED,
+    START,
+    deleted,
+    expired,
+    history,
+    rejected,
+    restored,
+)
 
 EXAMPLES = Path(__file__).parents[1] / "integration_events"
 FACTS: dict[type[Event], Event] = {
     UploadCompleted: COMPLETED,
     FileDeleted: deleted(settles_at=START),
+    FileRestored: restored(settles_at=START),
+    VisibilityChanged: VisibilityChanged(key=KEY, is_public=False, settles_at=START),
     UploadExpired: expired(START),
     UploadRejected: rejected(START),
 }
@@ -90,13 +104,20 @@ def test_a_personal_file_names_its_user_and_no_workspace() -> None:
 
 
 def test_what_is_not_announced_is_nobodys_business() -> None:
-    silent = set(MEDIA_FILE_EVENTS + TENANT_EVENTS) - set(ANNOUNCED)
+    silent = set(MEDIA_FILE_EVENTS + CACHE_EVENTS + TENANT_EVENTS) - set(ANNOUNCED)
     assert {event.__name__ for event in silent} >= {"UploadRequested", "UploadCancelled"}
     assert integration_event(history(REQUESTED)[0]) is None
 
 
 def test_every_type_has_a_name_a_schema_and_a_sentence() -> None:
-    assert TYPES == ("media.uploaded", "media.deleted", "media.expired", "media.rejected")
+    assert TYPES == (
+        "media.uploaded",
+        "media.deleted",
+        "media.restored",
+        "media.visibility_changed",
+        "media.expired",
+        "media.rejected",
+    )
     for announcement in ANNOUNCED.values():
         assert issubclass(announcement, Announcement)
         assert announcement.__doc__

@@ -3,10 +3,14 @@
 from datetime import datetime, timedelta
 
 from adapters.content_inspector import MagicContentInspector
+from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.runtime import Runtime
 from adapters.system import utc_now
 from application.context import Context, Idempotency, SystemContext
+from application.deletion import Deletion
+from application.placement import Placement
 from application.ports import BUCKETS, Bucket, ContentProof, ObjectHeaders, ObjectStore
+from application.scan_ports import MalwareScanner
 from application.uploads import CompleteUpload, RequestUpload, Uploads
 from application.verification import Verification
 from domain.access import Caller
@@ -23,17 +27,35 @@ AN_HOUR_AGO = timedelta(hours=1)
 
 
 def uploads_over(
-    objects: ObjectStore, runtime: Runtime, *, proof: ContentProof | None = None
+    objects: ObjectStore,
+    runtime: Runtime,
+    *,
+    proof: ContentProof | None = None,
+    scanner: MalwareScanner | None = None,
 ) -> Uploads:
-    """The upload commands of the runtime over another object store, or another sandbox."""
+    """The upload commands of the runtime over another object store, sandbox or scanner."""
     return Uploads(
         runtime.media,
         objects,
-        Verification(objects, MagicContentInspector(), proof or runtime.proof),
+        Verification(objects, MagicContentInspector(), proof or runtime.proof, scanner),
         runtime.identities,
+        Placement(runtime.media, objects, PostgresFileLocks(runtime.pool, at_once=2)),
         rules=runtime.settings.upload_rules,
         pending_lifetime=runtime.settings.pending_lifetime,
         owner_bypass=runtime.settings.owner_bypass,
+    )
+
+
+def deletion_over(
+    objects: ObjectStore, runtime: Runtime, *, bin_for: timedelta | None = None
+) -> Deletion:
+    """The deletion commands and jobs of the runtime over another object store, or bin."""
+    return Deletion(
+        runtime.media,
+        objects,
+        PostgresFileLocks(runtime.pool, at_once=2),
+        owner_bypass="all",
+        bin_for=runtime.settings.bin_for if bin_for is None else bin_for,
     )
 
 
@@ -58,8 +80,10 @@ class Library:
         await self.put("incoming", upload.file.key, body)
         return upload.file
 
-    async def put(self, bucket: Bucket, key: str, body: bytes = PNG) -> None:
-        headers = ObjectHeaders("image/png", "no-store", "inline")
+    async def put(
+        self, bucket: Bucket, key: str, body: bytes = PNG, *, content_type: str = "image/png"
+    ) -> None:
+        headers = ObjectHeaders(content_type, "no-store", "inline")
         await replace(self.runtime.objects, bucket, key, body, headers=headers)
 
     async def uploaded(self, *, tenant: str = "ls_abc123", at: datetime | None = None) -> MediaFile:
@@ -73,6 +97,11 @@ class Library:
 
     async def delete(self, file: MediaFile, *, tenant: str = "ls_abc123") -> None:
         await self.runtime.deletion.delete_file(file.id, self.context(tenant, utc_now()))
+
+    async def delete_for_good(self, file: MediaFile) -> None:
+        """Delete as if there were no bin."""
+        deletion = deletion_over(self.runtime.objects, self.runtime, bin_for=timedelta(0))
+        await deletion.delete_file(file.id, self.context(at=utc_now()))
 
     async def events(self, stream: str) -> list[str]:
         """The stored types of a stream, without the family's name and the version."""
