@@ -24,6 +24,8 @@ LIMITS: Mapping[str, int] = {
     "start_up": 120,
     "fanout": 120,
     "streams": 120,
+    "delivery": 120,
+    "renditions": 240,
 }
 """Seconds each may take, in the order they run."""
 
