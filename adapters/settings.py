@@ -95,6 +95,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """File lists a minute for each user."""
     limit_bulk_delete: int = 10
     """Bulk deletes a minute for each workspace."""
+    limit_audit_export: int = 6
+    """Exports of the audit trail begun a minute for each workspace."""
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
@@ -128,6 +130,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     live_streams: int = 5_000
     """Open `GET /files/events` one process serves at most; a client beyond that tries later."""
+
+    as_of_events: int = 250_000
+    """Events of one library that a question about its past reads at most; more is refused."""
 
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
@@ -222,10 +227,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "job_heartbeat_seconds",
             "events_retention_seconds",
             "events_stream_length",
+            "as_of_events",
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
-        for name in ("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"):
+        for name in (one for one in self.__struct_fields__ if one.startswith("limit_")):
             if not 0 <= getattr(self, name) <= MAX_LIMIT:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_LIMIT}.")
         self._check_origins()

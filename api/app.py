@@ -20,6 +20,7 @@ from api.process import run
 from api.public_routes import ROUTES
 from api.request_log import RequestLog
 from api.security import check_caller
+from api.time_travel import TimeTravel
 from projections.read_models import READ_MODELS
 from projections.waiting import Checkpoints
 
@@ -27,11 +28,14 @@ from projections.waiting import Checkpoints
 def create_app(runtime: Runtime) -> RequestLog:
     """The public app on an open runtime."""
     routes = [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())]
+    checkpoints = Checkpoints(runtime.pool)
     return assemble(
         runtime,
         routes,
         cors=Cors(runtime.settings.allowed_origins),
         live_library=LiveLibrary(runtime),
+        checkpoints=checkpoints,
+        time_travel=TimeTravel(runtime, checkpoints),
     )
 
 

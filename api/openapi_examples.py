@@ -93,19 +93,6 @@ BULK_DELETED: Json = {
     "deleted": [MEDIA_ID],
     "failed": [{"id": OTHER_ID, "code": "MEDIA_NOT_FOUND", "error": "No such file."}],
 }
-HISTORY: Json = {
-    "items": [
-        {
-            "position": POSITION,
-            "version": 1,
-            "type": "media_file.upload_requested.v1",
-            "at": "2026-04-29T10:00:00.000Z",
-            "actor": "user:user_789",
-            "access": "workspace",
-            "data": {"file_name": "hero.webp", "file_size": 245000},
-        }
-    ]
-}
 REGISTER_WEBHOOK: Json = {
     "url": "https://search.example.com/hooks/media",
     "eventTypes": ["media.uploaded", "media.deleted"],

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from api.audit import AuditList
+from api.audit_export import AuditLine
 from api.errors import (
     Crash,
     MalformedJson,
@@ -12,14 +14,14 @@ from api.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
-from api.files import CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, SORTS, FileList, History
+from api.files import CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, SORTS, FileList
+from api.history import History
 from api.library_changes import LibraryEvent
 from api.openapi_examples import (
     BULK_DELETED,
     DELETED,
     DELIVERIES,
     FILE,
-    HISTORY,
     INGEST,
     LIBRARY_EVENT,
     MEDIA_ID,
@@ -36,6 +38,14 @@ from api.openapi_examples import (
     WEBHOOK,
     WEBHOOK_ID,
     WEBHOOK_WITH_SECRET,
+)
+from api.openapi_past import (
+    AUDIT_LINE,
+    AUDIT_LIST,
+    AUDIT_QUERY,
+    EXPORT_QUERY,
+    HISTORY,
+    SCOPE,
 )
 from api.operations import Health, Readiness
 from api.uploads import Presigned, UploadStatus, Verifying
@@ -75,14 +85,6 @@ def _several(*values: str) -> Schema:
     return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
 
-SCOPE: Schema = {
-    "type": "string",
-    "enum": ["tenant", "user"],
-    "default": "tenant",
-    "description": "The workspace's files, or the caller's personal ones; without a workspace "
-    "always those.",
-    "example": "tenant",
-}
 LIST_QUERY: Mapping[str, Schema] = {
     "limit": {
         "type": "integer",
@@ -248,6 +250,16 @@ DESCRIBED: Mapping[str, Described] = {
         body=BulkDelete, asked={"ids": [MEDIA_ID]}, answers={200: (BulkDeleted, BULK_DELETED)}
     ),
     "media.files.history": Described(answers={200: (History, HISTORY)}, refusals=OF_ONE_FILE),
+    "media.audit.list": Described(
+        answers={200: (AuditList, AUDIT_LIST)},
+        query=AUDIT_QUERY,
+        refusals=(errors.InvalidCursor,),
+    ),
+    "media.audit.export": Described(
+        answers={200: (AuditLine, AUDIT_LINE)},
+        query=EXPORT_QUERY,
+        refusals=(errors.MissingFields,),
+    ),
     "media.webhooks.add": Described(
         body=RegisterWebhook,
         asked=REGISTER_WEBHOOK,

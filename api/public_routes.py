@@ -1,13 +1,27 @@
 """Every route of the public app, for the app itself and for what describes it."""
 
-from api import files, ingest, library_changes, operations, upload_reports, uploads, webhooks
+from api import (
+    audit,
+    audit_export,
+    files,
+    history,
+    ingest,
+    library_changes,
+    operations,
+    upload_reports,
+    uploads,
+    webhooks,
+)
 
 ROUTES = [
     *uploads.ROUTES,
     *upload_reports.ROUTES,
     *ingest.ROUTES,
     *files.ROUTES,
+    *history.ROUTES,
     *library_changes.ROUTES,
+    *audit.ROUTES,
+    *audit_export.ROUTES,
     *webhooks.ROUTES,
     *operations.ROUTES,
 ]

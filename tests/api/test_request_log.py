@@ -65,6 +65,9 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
     await client.send("POST", "/upload/report", json=told)
     await client.delete(media_id)
     await client.send("POST", "/files/bulk-delete", json={"ids": [media_id]})
+    auditor = client.but(permissions="media:audit.read")
+    for path in ("/audit", "/audit/export?format=csv"):
+        assert (await auditor.send("GET", path)).status_code == 200
     known = {
         "media.upload.presign": CALLER | FILE | {"position"},
         "media.upload.complete": CALLER | FILE | {"position"},
@@ -77,6 +80,8 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
         "media.files.history": CALLER | {"mediaId", "position"},
         "media.files.delete": CALLER | FILE | {"position"},
         "media.files.bulk_delete": CALLER | {"count", "position"},
+        "media.audit.list": CALLER | {"count", "position"},
+        "media.audit.export": CALLER | {"format", "position"},
     }
     source = {"url": "https://example.com/hero.png", "serviceCode": "blog"}
     asking = {"prefer": "respond-async"}
