@@ -35,7 +35,13 @@ def create_app(runtime: Runtime) -> RequestLog:
         cors=Cors(runtime.settings.allowed_origins),
         live_library=LiveLibrary(runtime),
         checkpoints=checkpoints,
-        time_travel=TimeTravel(runtime, checkpoints),
+        time_travel=TimeTravel(
+            runtime.pool,
+            checkpoints,
+            clock=runtime.clock,
+            public_base_url=runtime.settings.public_base_url,
+            at_most=runtime.settings.as_of_events,
+        ),
     )
 
 

@@ -13,8 +13,10 @@ import msgspec
 
 from adapters.event_mapper import EVENT_TYPES
 from adapters.owner_log import horizon, library_events, position_at, streams_of
-from adapters.runtime import Runtime
+from adapters.postgres import Pool
 from api.moments import moment
+from api.parameters import MAX_POSITION
+from application.ports import Clock
 from domain.errors import AsOfBusy, AsOfTooLarge, InvalidField
 from domain.event import before_unknown
 from domain.media_file import MediaFile, Status
@@ -31,7 +33,8 @@ from projections import audit_trail
 from projections.audit_trail import AuditTrailProjection
 from projections.file_pages import FileQuery, PageKey
 from projections.file_resource import FileResource
-from projections.past_library import PastLibrary
+from projections.past_library import EVENT_TYPES as LIBRARY_EVENTS
+from projections.past_library import PastLibrary, files_of
 from projections.storage_stats import StorageStats
 from projections.waiting import WAIT_SECONDS, Checkpoints
 
@@ -64,12 +67,21 @@ class PastPage(msgspec.Struct, frozen=True):
 class TimeTravel:
     """Answers of one process about the past."""
 
-    def __init__(self, runtime: Runtime, checkpoints: Checkpoints) -> None:
-        self._pool = runtime.pool
-        self._clock = runtime.clock
-        self._base_url = runtime.settings.public_base_url
-        self._at_most = runtime.settings.as_of_events
+    def __init__(
+        self,
+        pool: Pool,
+        checkpoints: Checkpoints,
+        *,
+        clock: Clock,
+        public_base_url: str,
+        at_most: int,
+    ) -> None:
+        """`at_most` events of one library are read for one answer."""
+        self._pool = pool
         self._checkpoints = checkpoints
+        self._clock = clock
+        self._base_url = public_base_url
+        self._at_most = at_most
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def position(self, text: str, *, wanted: int = 0) -> int:
@@ -127,16 +139,20 @@ class TimeTravel:
     ) -> FileResource | None:
         """The file as it was: uploaded, or pending to who began it. Costs one stream."""
         for owner in owners:
-            tenant_id = parse(owner).tenant_id
-            workspace = [] if tenant_id is None else [stream_of(tenant_id)]
-            histories = await streams_of(self._pool, owner, [media_id, *workspace], upto=position)
-            file = MediaFile.from_history(histories[media_id])
-            if any(Tenant.from_history(histories[one]).removed_at for one in workspace):
+            if await self._removed(owner):
                 continue
-            if file is None:
-                continue
-            pending = file.status is Status.PENDING and not file.awaits_source
-            if file.status is Status.UPLOADED or (pending and file.uploaded_by == user_id):
+            histories = await streams_of(self._pool, owner, [media_id], upto=position)
+            history = histories[media_id]
+            uploaded = files_of({media_id: history}, public_base_url=self._base_url)
+            if uploaded:
+                return uploaded[0]
+            file = MediaFile.from_history(history)
+            if (
+                file is not None
+                and file.status is Status.PENDING
+                and not file.awaits_source
+                and file.uploaded_by == user_id
+            ):
                 return FileResource.of(file, public_base_url=self._base_url)
         return None
 
@@ -154,11 +170,13 @@ class TimeTravel:
 
     async def _fold(self, owner: str, position: int) -> tuple[PastLibrary, int]:
         """The library, and how far it could be told: up to what this version knows."""
-        library = PastLibrary()
+        library = PastLibrary(removed=await self._removed(owner))
+        if library.removed:
+            return library, position
         reached = scanned = 0
         while True:
             chunk = await library_events(
-                self._pool, owner, library.event_types, after=reached, upto=position
+                self._pool, owner, LIBRARY_EVENTS, after=reached, upto=position
             )
             scanned += chunk.scanned
             if scanned > self._at_most:
@@ -172,9 +190,17 @@ class TimeTravel:
                 return library, position
             reached = chunk.reached
 
+    async def _removed(self, owner: str) -> bool:
+        """Whether the workspace is gone by now: then its past is told to nobody either."""
+        tenant_id = parse(owner).tenant_id
+        if tenant_id is None:
+            return False
+        stream = stream_of(tenant_id)
+        history = (await streams_of(self._pool, owner, [stream], upto=MAX_POSITION))[stream]
+        return Tenant.from_history(history).removed_at is not None
+
     async def _files(self, owner: str, ids: Sequence[str], position: int) -> list[FileResource]:
         if not ids:
             return []
         histories = await streams_of(self._pool, owner, ids, upto=position)
-        files = (MediaFile.from_history(histories[id_]) for id_ in ids)
-        return [FileResource.of(file, public_base_url=self._base_url) for file in files if file]
+        return files_of(histories, public_base_url=self._base_url)

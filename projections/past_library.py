@@ -1,59 +1,74 @@
 """What a library held at a position of the log: folded from its events, kept nowhere. Pure.
 
-Holds of each file only what lists filter and sort by; the files of a page are told by their own
-streams. Fed by `api/time_travel.py`.
+The fold is the file list's own (`file_list.take`), so that the past is told as the present was.
+Of a whole library only what lists filter and sort by is held; the files of a page are told by
+their own streams. Fed by `api/time_travel.py`.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import msgspec
 
-from domain.event import Event, Recorded
-from domain.media_file_events import FileDeleted, UploadCompleted
+from domain.event import Recorded
 from domain.media_type import MEDIA_TYPES
-from domain.tenant import TenantRemoved
+from projections.file_list import UPLOADED, FileListProjection, take
 from projections.file_pages import FileQuery, PageKey
-from projections.file_resource import category_of
+from projections.file_resource import FILE_COLUMNS, FileResource, FileRow, category_of, from_row
 from projections.folded_name import fold
 from projections.storage_stats import CATEGORIES, StorageStats, Usage
+
+EVENT_TYPES = FileListProjection.event_types or ()
 
 
 class PastFile(msgspec.Struct, frozen=True, gc=False):
     """An uploaded file, as far as a list must know it to find it."""
 
     created_at: datetime
-    """With milliseconds, as cursors have it."""
     folded_name: str
     file_size: int
     mime_type: str
     service_code: str
+    deleted_at: datetime | None = None
+
+
+_HELD = frozenset(PastFile.__struct_fields__)
 
 
 class PastLibrary:
-    """The files an owner had, once the last event that counts was taken."""
+    """The files an owner had, once the last event that counts was taken: `LibraryRows`."""
 
-    event_types: ClassVar[tuple[type[Event], ...]] = (UploadCompleted, FileDeleted, TenantRemoved)
-
-    def __init__(self) -> None:
+    def __init__(self, *, removed: bool = False) -> None:
+        """`removed` once the workspace was: nothing of it shows, its past included."""
         self.files: dict[str, PastFile] = {}
-        self.removed = False
-        """Whether the workspace was removed: nothing shows from then on."""
+        self.removed = removed
 
     def take(self, recorded: Recorded) -> None:
         """One more event, in the order of the log."""
-        if self.removed:
-            return
-        match recorded.event:
-            case UploadCompleted() as event:
-                self.files[recorded.stream] = _file(event)
-            case FileDeleted():
-                self.files.pop(recorded.stream, None)
-            case TenantRemoved():
-                self.removed = True
-                self.files.clear()
+        take(self, recorded)
+
+    def add(self, owner: str, media_id: str, **values: object) -> None:  # noqa: ARG002 - of one owner
+        """The file joins the library."""
+        if not self.removed:
+            held = {name: value for name, value in values.items() if name in _HELD}
+            self.files[media_id] = PastFile(**held)  # type: ignore[arg-type]
+
+    def change(self, owner: str, media_id: str, **values: object) -> None:  # noqa: ARG002 - of one owner
+        """These columns of the file have these values now."""
+        held = {name: value for name, value in values.items() if name in _HELD}
+        if held and (file := self.files.get(media_id)) is not None:
+            self.files[media_id] = msgspec.structs.replace(file, **held)
+
+    def remove(self, owner: str, media_id: str) -> None:  # noqa: ARG002 - of one owner
+        """The file is in no list any more."""
+        self.files.pop(media_id, None)
+
+    def remove_owner(self, owner: str) -> None:  # noqa: ARG002 - of one owner
+        """Nor is any of them."""
+        self.removed = True
+        self.files.clear()
 
     def page(self, query: FileQuery) -> tuple[list[str], PageKey | None]:
         """The ids of one page, and where the next begins. As `file_pages.page` would have it."""
@@ -87,7 +102,8 @@ class PastLibrary:
         needle = fold(query.search)
         for id_, file in self.files.items():
             if (
-                file.mime_type in types
+                file.deleted_at is None
+                and file.mime_type in types
                 and (not services or file.service_code in services)
                 and needle in file.folded_name
             ):
@@ -101,6 +117,8 @@ class PastLibrary:
             pending_uploads=0 if self.removed else pending_uploads,
         )
         for file in self.files.values():
+            if file.deleted_at is not None:
+                continue
             stats.total_files += 1
             stats.total_bytes += file.file_size
             for usage in (
@@ -129,12 +147,47 @@ def _read(query: FileQuery, text: str) -> object:
     return text
 
 
-def _file(event: UploadCompleted) -> PastFile:
-    requested_at = event.requested_at
-    return PastFile(
-        requested_at.replace(microsecond=requested_at.microsecond // 1000 * 1000),
-        fold(event.file_name),
-        event.file_size,
-        event.mime_type,
-        event.service_code,
-    )
+class _WholeRows:
+    """`LibraryRows` of the few files of a page, with every column."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, object]] = {}
+
+    def add(self, owner: str, media_id: str, **values: object) -> None:
+        self.rows[media_id] = {"owner": owner, "media_id": media_id, **values}
+
+    def change(self, owner: str, media_id: str, **values: object) -> None:  # noqa: ARG002 - of one owner
+        if (row := self.rows.get(media_id)) is not None:
+            row.update(values)
+
+    def remove(self, owner: str, media_id: str) -> None:  # noqa: ARG002 - of one owner
+        self.rows.pop(media_id, None)
+
+    def remove_owner(self, owner: str) -> None:  # noqa: ARG002 - of one owner
+        self.rows.clear()
+
+
+def files_of(
+    histories: Mapping[str, Sequence[Recorded]], *, public_base_url: str
+) -> list[FileResource]:
+    """The files of these streams as a list showed them, in their order; without those it did not.
+
+    Each stream from its beginning, up to the position that counts.
+    """
+    whole = _WholeRows()
+    for history in histories.values():
+        for recorded in history:
+            take(whole, recorded)
+    rows = (whole.rows.get(id_) for id_ in histories)
+    return [
+        from_row(_tuple(row), status=UPLOADED, public_base_url=public_base_url)
+        for row in rows
+        if row is not None and row.get("deleted_at") is None
+    ]
+
+
+_COLUMNS = FILE_COLUMNS.split(", ")
+
+
+def _tuple(row: Mapping[str, object]) -> FileRow:
+    return cast("FileRow", tuple(row.get(column) for column in _COLUMNS))

@@ -19,12 +19,12 @@ from projections.read_models import READ_MODELS
 from projections.rebuild import rebuild
 
 TABLES = (
-    "file_list_v1",
+    "file_list_v2",
     "storage_stats_v1",
     "storage_stats_v1_pending",
     "pending_uploads_v1",
     "audit_trail_v2",
-    "unfinished_work_v2",
+    "unfinished_work_v3",
 )
 
 
