@@ -29,7 +29,7 @@ FILTERS = frozenset({"file", "actor", "type", "from", "to", "scope"})
 PARAMETERS = FILTERS | {"limit", "cursor"}
 ACTOR = re.compile(r"(user|service|system):[A-Za-z0-9_.-]{1,64}")
 _KNOWN = EVENT_TYPES.names()
-_VERSIONS: Mapping[str, list[str]] = {
+TYPE_NAMES: Mapping[str, list[str]] = {
     name: [known for known in _KNOWN if name in (known, known.rpartition(".v")[0])]
     for stored in _KNOWN
     for name in (stored, stored.rpartition(".v")[0])
@@ -70,9 +70,9 @@ def audit_query(parameters: Mapping[str, str]) -> AuditQuery:
 
 def _types(text: str) -> tuple[str, ...]:
     names = text.split(",")
-    if any(name not in _VERSIONS for name in names):
+    if any(name not in TYPE_NAMES for name in names):
         raise InvalidField("type", "event types (docs/events.md), several by comma")
-    return tuple(known for name in names for known in _VERSIONS[name])
+    return tuple(known for name in names for known in TYPE_NAMES[name])
 
 
 def _bound(at: int | datetime, by_time: str, by_position: str) -> dict[str, object]:

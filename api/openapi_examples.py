@@ -138,6 +138,8 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         errors.MissingFields(["contentType", "fileSize"]),
         errors.InvalidField("serviceCode", "one of blog, content, chatbot"),
         errors.InvalidCursor("This cursor belongs to another query."),
+        errors.AsOfTooLarge(250_000),
+        errors.AsOfBusy("Others are asking about the past; try again soon."),
         errors.UnsupportedMime("text/html", list(MEDIA_TYPES)),
         errors.FileTooLarge(10 * MEBIBYTE),
         errors.SsrfBlocked("its host name leads to an address that is not public"),

@@ -3,17 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from api.audit import MAX_LIMIT
+from api.audit import MAX_LIMIT, TYPE_NAMES
 from api.openapi_examples import KEY, MEDIA_ID, POSITION
 
 Schema = dict[str, Any]
 Json = dict[str, Any]
 
 TIME: Schema = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
-MOMENT_PATTERN = (
-    "^([0-9]{1,18}|[0-8][0-9]{18}|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T"
-    r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9]))$"
-)
 SCOPE: Schema = {
     "type": "string",
     "enum": ["tenant", "user"],
@@ -21,6 +17,18 @@ SCOPE: Schema = {
     "description": "The workspace's files, or the caller's personal ones; without a workspace "
     "always those.",
     "example": "tenant",
+}
+MOMENT: Schema = {
+    "type": "string",
+    "pattern": r"^([0-9]{1,19}"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9:]{5}))$",
+}
+_ONE_TYPE = "|".join(name.replace(".", r"\.") for name in TYPE_NAMES)
+AS_OF: Schema = {
+    **MOMENT,
+    "description": "The library as it was: at a time (RFC 3339), or at a position of the log. "
+    "`Media-Position` says which position was told of.",
+    "example": "2026-04-29T12:00:00Z",
 }
 _FILTERS: Mapping[str, Schema] = {
     "file": {
@@ -37,17 +45,18 @@ _FILTERS: Mapping[str, Schema] = {
     },
     "type": {
         "type": "string",
+        "pattern": f"^({_ONE_TYPE})(,({_ONE_TYPE}))*$",
         "description": "One event type (docs/events.md), or several by comma; without its version "
         "all versions of it.",
         "example": "media_file.file_deleted",
     },
     "from": {
-        "type": "string",
+        **MOMENT,
         "description": "The first that counts: a time (RFC 3339), or a position of the log.",
         "example": "2026-04-01T00:00:00Z",
     },
     "to": {
-        "type": "string",
+        **MOMENT,
         "description": "The first that counts no more: a time, or a position.",
         "example": "2026-05-01T00:00:00Z",
     },

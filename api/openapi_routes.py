@@ -40,6 +40,7 @@ from api.openapi_examples import (
     WEBHOOK_WITH_SECRET,
 )
 from api.openapi_past import (
+    AS_OF,
     AUDIT_LINE,
     AUDIT_LIST,
     AUDIT_QUERY,
@@ -129,6 +130,7 @@ LIST_QUERY: Mapping[str, Schema] = {
         "example": "-fileSize",
     },
     "scope": SCOPE,
+    "asOf": AS_OF,
 }
 
 AFTER: Schema = {
@@ -163,6 +165,7 @@ READING_BODY: Sequence[Refusal] = (
     UnsupportedMediaType,
 )
 LIMITED: Sequence[Refusal] = (RateLimited,)
+OF_THE_PAST: Sequence[Refusal] = (errors.AsOfTooLarge, errors.AsOfBusy)
 OF_ONE_FILE: Sequence[Refusal] = (errors.MediaNotFound,)
 CHANGING_ONE: Sequence[Refusal] = (*OF_ONE_FILE, errors.OwnershipDenied)
 OF_A_SOURCE: Sequence[Refusal] = (
@@ -235,15 +238,23 @@ DESCRIBED: Mapping[str, Described] = {
     ),
     "media.upload.status": Described(answers={200: (UploadStatus, STATUS)}, refusals=OF_ONE_FILE),
     "media.files.list": Described(
-        answers={200: (FileList, PAGE)}, query=LIST_QUERY, refusals=(errors.InvalidCursor,)
+        answers={200: (FileList, PAGE)},
+        query=LIST_QUERY,
+        refusals=(errors.InvalidCursor, *OF_THE_PAST),
     ),
     "media.files.events": Described(
         answers={200: (LibraryEvent, LIBRARY_EVENT)},
         query={"scope": SCOPE, "after": AFTER},
         headers={"Last-Event-ID": AFTER},
     ),
-    "media.files.stats": Described(answers={200: (StorageStats, STATS)}, query={"scope": SCOPE}),
-    "media.files.get": Described(answers={200: (FileResource, FILE)}, refusals=OF_ONE_FILE),
+    "media.files.stats": Described(
+        answers={200: (StorageStats, STATS)},
+        query={"scope": SCOPE, "asOf": AS_OF},
+        refusals=OF_THE_PAST,
+    ),
+    "media.files.get": Described(
+        answers={200: (FileResource, FILE)}, query={"asOf": AS_OF}, refusals=OF_ONE_FILE
+    ),
     "media.files.download": Described(answers={302: (None, None)}, refusals=OF_ONE_FILE),
     "media.files.delete": Described(answers={200: (Deleted, DELETED)}, refusals=CHANGING_ONE),
     "media.files.bulk_delete": Described(

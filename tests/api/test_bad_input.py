@@ -451,6 +451,14 @@ async def test_a_wrong_parameter_of_the_audit_trail_is_named(client: ApiClient, 
     refused(await auditor.send("GET", "/audit/export"), 400, "MISSING_FIELDS")
 
 
+@pytest.mark.parametrize("path", ["/files", "/files/stats", f"/files/{MEDIA_ID}"])
+async def test_what_is_no_moment_of_the_past_is_refused(client: ApiClient, path: str) -> None:
+    for value in [*MOMENTS, "9999-12-31T23:59:59Z"]:
+        answer = await client.send("GET", f"{path}?asOf={value}")
+        refused(answer, 400, INVALID, "asOf")
+    refused(await client.send("GET", f"{path}?asOf=1&asOf=1"), 400, INVALID, "asOf")
+
+
 @pytest.mark.parametrize("name", list(PARAMETERS))
 async def test_a_wrong_parameter_is_named(client: ApiClient, name: str) -> None:
     paths = ["/files", "/files/stats"] if name == "scope" else ["/files"]
