@@ -66,4 +66,6 @@ def filters_of(owner: str, query: FileQuery) -> tuple[object, ...]:
         sorted(set(query.mime_types)),
         query.search,
         query.sort,
+        # A page of the library keeps the binding it had before there was a bin.
+        *(("bin",) if query.in_bin else ()),
     )

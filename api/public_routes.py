@@ -12,6 +12,7 @@ from api import (
     uploads,
     webhooks,
 )
+from api import bin as bin_
 
 ROUTES = [
     *uploads.ROUTES,
@@ -19,6 +20,7 @@ ROUTES = [
     *ingest.ROUTES,
     *files.ROUTES,
     *history.ROUTES,
+    *bin_.ROUTES,
     *library_changes.ROUTES,
     *audit.ROUTES,
     *audit_export.ROUTES,

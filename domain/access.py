@@ -21,6 +21,8 @@ class Permission(StrEnum):
     FILES_WRITE = "media:files.write"
     WEBHOOKS_WRITE = "media:webhooks.write"
     AUDIT_READ = "media:audit.read"
+    OWNER = SYSTEM_OWNER
+    """Of what only `system:owner` may do."""
 
 
 class Access(StrEnum):

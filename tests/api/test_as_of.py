@@ -118,6 +118,27 @@ async def test_a_removed_workspace_has_no_past(
     refused(await client.get(f"/files/{file['id']}", asOf=then), 404, "MEDIA_NOT_FOUND")
 
 
+async def test_the_bin_has_no_past(client: ApiClient) -> None:
+    answer = await client.get("/files", status="deleted", asOf="1")
+    refused(answer, 400, "INVALID_FIELD", "asOf")
+
+
+async def test_what_is_in_the_bin_was_a_file_before_and_is_one_again(client: ApiClient) -> None:
+    file = await client.upload()
+    uploaded = client.position
+    await client.delete(file["id"])
+    deleted = client.position
+    restored = await client.send("POST", f"/files/{file['id']}/restore")
+    assert restored.status_code == 200, restored.text
+    changed = await client.send("PATCH", f"/files/{file['id']}", json={"isPublic": False})
+    assert changed.status_code == 200, changed.text
+    assert await client.listed(asOf=uploaded) == [file]
+    assert await client.listed(asOf=deleted) == []
+    refused(await client.get(f"/files/{file['id']}", asOf=deleted), 404, "MEDIA_NOT_FOUND")
+    assert await client.listed(asOf=client.position) == await client.listed()
+    assert (await client.listed(asOf=client.position))[0]["isPublic"] is False
+
+
 async def test_what_lies_ahead_is_refused_and_what_was_before_is_empty(client: ApiClient) -> None:
     await client.upload()
     ahead = str(int(client.position) + 10**15)

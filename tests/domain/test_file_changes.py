@@ -55,6 +55,7 @@ def test_a_delete_changes_the_status() -> None:
         key="k",
         is_public=True,
         reason="user",
+        bin_until=None,
         settles_at=recorded().at,
     )
     *_, last = _stream(REQUESTED, COMPLETED, deleted)

@@ -34,6 +34,7 @@ from tests.projections.histories import (
 
 URL = "https://media.example"
 OWNERS = ("t:ls_a", "t:ls_b", "t:ls_c", "u:user_1")
+SORTS = [sort for sort in get_args(Sort) if not sort.endswith("deletedAt")]
 MINUTE = timedelta(minutes=1)
 
 
@@ -72,7 +73,7 @@ async def rebuild_up_to(log: Log, position: int) -> None:
 
 
 def any_query(dice: random.Random) -> FileQuery:
-    some: dict[str, Any] = {"sort": dice.choice(get_args(Sort)), "limit": dice.choice((1, 3, 100))}
+    some: dict[str, Any] = {"sort": dice.choice(SORTS), "limit": dice.choice((1, 3, 100))}
     if dice.random() < 0.4:
         some["services"] = tuple(dice.sample(SERVICES, 2))
     if dice.random() < 0.4:
@@ -108,7 +109,7 @@ async def all_now(log: Log, owner: str, query: FileQuery) -> list[FileResource]:
         query = msgspec.structs.replace(query, after=page.next_key)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 async def test_a_library_as_it_was_is_the_read_model_rebuilt_up_to_there(
     log: Log, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
