@@ -113,7 +113,8 @@ class TimeTravel:
         """One page of the files the owner had. Raises AsOfTooLarge, AsOfBusy."""
         async with self._turn():
             library, reached = await self._fold(owner, position)
-            ids, key = library.page(query)
+            # On a thread, so that others have their turn while a large library is gone through.
+            ids, key = await asyncio.to_thread(library.page, query)
         next_key = None if key is None else PastKey(position, key)
         return PastPage(await self._files(owner, ids, reached), next_key, reached)
 
@@ -129,8 +130,8 @@ class TimeTravel:
             ).found
             pending = sum(counts.get(one, 0) for one in _BEGUN)
             pending -= sum(counts.get(one, 0) for one in _ENDED)
-            stats = library.stats(pending_uploads=pending)
-            ids, _ = library.page(FileQuery(limit=RECENT))
+            stats = await asyncio.to_thread(library.stats, pending_uploads=pending)
+            ids, _ = await asyncio.to_thread(library.page, FileQuery(limit=RECENT))
         stats.recent = await self._files(owner, ids, position)
         return stats, position
 
