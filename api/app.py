@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
+from adapters.scanner_check import ScannerCheck
 from api import docs
 from api.cors import Cors
 from api.cursors import Cursors
@@ -19,6 +20,7 @@ from api.metrics import Metrics
 from api.process import run
 from api.public_routes import ROUTES
 from api.request_log import RequestLog
+from api.routes import variants_of
 from api.security import check_caller
 from api.time_travel import TimeTravel
 from projections.read_models import READ_MODELS
@@ -41,6 +43,7 @@ def create_app(runtime: Runtime) -> RequestLog:
             clock=runtime.clock,
             public_base_url=runtime.settings.public_base_url,
             at_most=runtime.settings.as_of_events,
+            variants=variants_of(runtime),
         ),
     )
 
@@ -51,11 +54,12 @@ def assemble(
     *,
     cors: Cors | None = None,
     decoders: DecoderCheck | None = None,
+    scanner: ScannerCheck | None = None,
     **state: object,
 ) -> RequestLog:
     """Routes with all that both apps have around them; `state` is what only one of them has.
 
-    Without `cors` for no page at all; `decoders` where readiness tells of them.
+    Without `cors` for no page at all; `decoders` and `scanner` where readiness tells of them.
     """
     metrics = Metrics()
     readiness = Readiness(
@@ -64,6 +68,7 @@ def assemble(
         redis_url=runtime.settings.redis_url,
         followers=frozenset(READ_MODELS),
         decoders=decoders,
+        scanner=scanner,
     )
     app = Litestar(
         route_handlers=routes,

@@ -11,7 +11,7 @@ from api.bodies import Body, path_context
 from api.cursors import Cursors, filters_of
 from api.parameters import known_id, query_parameters, several, whole_number
 from api.positions import read_at, wanted_position
-from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of
+from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of, variants_of
 from api.security import caller_of
 from api.time_travel import AS_OF, PastKey, TimeTravel
 from application.deletion import BulkDelete
@@ -74,7 +74,11 @@ async def list_files(request: MediaRequest) -> ASGIResponse:
         wanted,
         FileListProjection.name,
         lambda: listing.page(
-            runtime.pool, owner, query, public_base_url=runtime.settings.public_base_url
+            runtime.pool,
+            owner,
+            query,
+            public_base_url=runtime.settings.public_base_url,
+            variants=variants_of(runtime),
         ),
     )
     page = found.found
@@ -174,7 +178,10 @@ async def stats(request: MediaRequest) -> ASGIResponse:
         wanted,
         FileListProjection.name,
         lambda: file_list.recent(
-            runtime.pool, owner, public_base_url=runtime.settings.public_base_url
+            runtime.pool,
+            owner,
+            public_base_url=runtime.settings.public_base_url,
+            variants=variants_of(runtime),
         ),
     )
     counted.found.recent = recent.found
@@ -239,6 +246,7 @@ async def _uploaded(
                 owner,
                 media_id,
                 public_base_url=runtime.settings.public_base_url,
+                variants=variants_of(runtime),
             ),
         )
         if found.found is not None:

@@ -36,6 +36,8 @@ from projections.file_resource import FileResource
 from projections.past_library import EVENT_TYPES as LIBRARY_EVENTS
 from projections.past_library import PastLibrary, files_of
 from projections.storage_stats import StorageStats
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variants
 from projections.waiting import WAIT_SECONDS, Checkpoints
 
 AS_OF = "asOf"
@@ -75,6 +77,7 @@ class TimeTravel:
         clock: Clock,
         public_base_url: str,
         at_most: int,
+        variants: Variants = NO_VARIANTS,
     ) -> None:
         """`at_most` events of one library are read for one answer."""
         self._pool = pool
@@ -82,6 +85,7 @@ class TimeTravel:
         self._clock = clock
         self._base_url = public_base_url
         self._at_most = at_most
+        self._variants = variants
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def position(self, text: str, *, wanted: int = 0) -> int:
@@ -144,7 +148,9 @@ class TimeTravel:
                 continue
             histories = await streams_of(self._pool, owner, [media_id], upto=position)
             history = histories[media_id]
-            uploaded = files_of({media_id: history}, public_base_url=self._base_url)
+            uploaded = files_of(
+                {media_id: history}, public_base_url=self._base_url, variants=self._variants
+            )
             if uploaded:
                 return uploaded[0]
             file = MediaFile.from_history(history)
@@ -204,4 +210,4 @@ class TimeTravel:
         if not ids:
             return []
         histories = await streams_of(self._pool, owner, ids, upto=position)
-        return files_of(histories, public_base_url=self._base_url)
+        return files_of(histories, public_base_url=self._base_url, variants=self._variants)

@@ -17,8 +17,11 @@ from domain.media_type import MEDIA_TYPES
 from projections.file_list import UPLOADED, FileListProjection, take
 from projections.file_pages import FileQuery, PageKey
 from projections.file_resource import FILE_COLUMNS, FileResource, FileRow, category_of, from_row
+from projections.file_rows import joined
 from projections.folded_name import fold
 from projections.storage_stats import CATEGORIES, StorageStats, Usage
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variants
 
 EVENT_TYPES = FileListProjection.event_types or ()
 
@@ -158,6 +161,8 @@ class _WholeRows:
 
     def change(self, owner: str, media_id: str, **values: object) -> None:  # noqa: ARG002 - of one owner
         if (row := self.rows.get(media_id)) is not None:
+            if isinstance(made := values.get("renditions"), dict):
+                values["renditions"] = joined(row.get("renditions"), made)
             row.update(values)
 
     def remove(self, owner: str, media_id: str) -> None:  # noqa: ARG002 - of one owner
@@ -168,7 +173,10 @@ class _WholeRows:
 
 
 def files_of(
-    histories: Mapping[str, Sequence[Recorded]], *, public_base_url: str
+    histories: Mapping[str, Sequence[Recorded]],
+    *,
+    public_base_url: str,
+    variants: Variants = NO_VARIANTS,
 ) -> list[FileResource]:
     """The files of these streams as a list showed them, in their order; without those it did not.
 
@@ -180,7 +188,7 @@ def files_of(
             take(whole, recorded)
     rows = (whole.rows.get(id_) for id_ in histories)
     return [
-        from_row(_tuple(row), status=UPLOADED, public_base_url=public_base_url)
+        from_row(_tuple(row), status=UPLOADED, public_base_url=public_base_url, variants=variants)
         for row in rows
         if row is not None and row.get("deleted_at") is None
     ]
