@@ -154,9 +154,15 @@ export async function undoCommand(command_id: string): Promise<void> {
   await body(client.POST("/commands/{command_id}/undo", { params: { path: { command_id } } }));
 }
 
-/** Bring a file back out of the bin. */
-export async function restoreFile(media_id: string): Promise<void> {
-  await body(client.POST("/files/{media_id}/restore", { params: { path: { media_id } } }));
+/** Bring a file back out of the bin; the file as it is now, where the service says it. */
+export async function restoreFile(media_id: string): Promise<FileResource | null> {
+  const path = { media_id };
+  const answer = await body(client.POST("/files/{media_id}/restore", { params: { path } }));
+  return isFile(answer) ? answer : null;
+}
+
+function isFile(answer: unknown): answer is FileResource {
+  return typeof answer === "object" && answer !== null && "fileName" in answer;
 }
 
 /** Remove a file of the bin for good. */

@@ -1,14 +1,24 @@
 import { X } from "lucide-react";
 import { Toast } from "radix-ui";
-import { Button } from "./button";
+import { useEffect } from "react";
 import { cn } from "@/lib/cn";
-import { accept, dismissToast, useToasts } from "@/lib/toasts";
+import { accept, acceptLatest, dismissToast, useToasts } from "@/lib/toasts";
+import { Button } from "./button";
 
 /** Long enough to see the mistake, and to reach the button. */
 const OFFER_MS = 12_000;
 
 export function Toaster() {
   const toasts = useToasts();
+  useEffect(() => {
+    const keyed = (event: KeyboardEvent) => {
+      const inText = (event.target as HTMLElement).closest("input, textarea, select");
+      const undo = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
+      if (undo && !inText && acceptLatest()) event.preventDefault();
+    };
+    window.addEventListener("keydown", keyed);
+    return () => window.removeEventListener("keydown", keyed);
+  }, []);
   return (
     <Toast.Provider duration={6000} swipeDirection="left">
       {toasts.map((toast) => (

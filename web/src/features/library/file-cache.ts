@@ -85,7 +85,8 @@ let counting: ReturnType<typeof setTimeout> | undefined;
 
 /** Ask for the figures again, once for everything that happens within a second. */
 function countAgain(): void {
-  counting ??= setTimeout(() => {
+  if (counting !== undefined) return;
+  counting = setTimeout(() => {
     counting = undefined;
     void queryClient.invalidateQueries({ queryKey: statsQuery.queryKey });
   }, STATS_MS);

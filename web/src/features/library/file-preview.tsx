@@ -47,11 +47,7 @@ function Preview({ file, url, poster }: Props) {
       );
     case "document":
       return navigator.pdfViewerEnabled ? (
-        <iframe
-          src={url}
-          title={fileName}
-          className="aspect-[3/4] max-h-[60vh] w-full bg-muted"
-        />
+        <iframe src={url} title={fileName} className="aspect-[3/4] max-h-[60vh] w-full bg-muted" />
       ) : (
         <a
           href={url}

@@ -34,7 +34,7 @@ export function FileThumbnail({ file, preset, className }: Props) {
       ) : picture && !file.isPublic ? (
         <PrivatePicture file={file} preset={preset} />
       ) : (
-        <Symbol file={file} />
+        <KindSymbol file={file} />
       )}
       {file.category === "video" && file.durationMs != null && (
         <span className="absolute right-1.5 bottom-1.5 bg-black/75 px-1 text-[10px] leading-4 text-white tabular-nums @max-[4rem]:hidden">
@@ -47,7 +47,7 @@ export function FileThumbnail({ file, preset, className }: Props) {
 
 function PrivatePicture({ file, preset }: { file: FileResource; preset: Preset | undefined }) {
   const url = useSignedUrl(file, pictureOf(file, preset));
-  return url ? <Picture key={url} file={file} url={url} /> : <Symbol file={file} />;
+  return url ? <Picture key={url} file={file} url={url} /> : <KindSymbol file={file} />;
 }
 
 function Picture({ file, url }: { file: FileResource; url: string }) {
@@ -61,7 +61,7 @@ function Picture({ file, url }: { file: FileResource; url: string }) {
       setTimeout(() => setAttempt(tried + 1), wait);
     }
   };
-  if (attempt === null) return <Symbol file={file} />;
+  if (attempt === null) return <KindSymbol file={file} />;
   return (
     <img
       key={attempt}
@@ -76,7 +76,7 @@ function Picture({ file, url }: { file: FileResource; url: string }) {
   );
 }
 
-function Symbol({ file }: { file: FileResource }) {
+function KindSymbol({ file }: { file: FileResource }) {
   const Icon = ICONS[file.category];
   // What is behind it may be of any colour then.
   const shaded = Boolean(file.placeholder ?? file.dominantColor);
@@ -87,11 +87,7 @@ function Symbol({ file }: { file: FileResource }) {
         shaded && "bg-background/85 px-2 py-1.5",
       )}
     >
-      <Icon
-        aria-hidden
-        className="size-[35%] max-h-8 min-h-4 max-w-8 min-w-4"
-        strokeWidth={1.25}
-      />
+      <Icon aria-hidden className="size-[35%] max-h-8 min-h-4 max-w-8 min-w-4" strokeWidth={1.25} />
       <span
         data-extension={extensionOf(file)}
         className="label-caps before:content-[attr(data-extension)] @max-[4rem]:hidden"

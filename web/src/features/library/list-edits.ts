@@ -1,7 +1,6 @@
 /** Edits to the pages of a list that is on screen, so that none has to be asked for again. */
 import type { InfiniteData } from "@tanstack/react-query";
-import type { FileList, FileResource, ListQuery } from "@/lib/api";
-import type { Category } from "@/lib/api";
+import type { Category, FileList, FileResource, ListQuery } from "@/lib/api";
 
 export type Sort = NonNullable<ListQuery["sort"]>;
 
@@ -31,7 +30,9 @@ function compare(left: FileResource, right: FileResource, sort: Sort): number {
   const descending = sort.startsWith("-");
   const field = (descending ? sort.slice(1) : sort) as "createdAt" | "fileName" | "fileSize";
   const [a, b] =
-    field === "fileName" ? [fold(left.fileName), fold(right.fileName)] : [left[field], right[field]];
+    field === "fileName"
+      ? [fold(left.fileName), fold(right.fileName)]
+      : [left[field], right[field]];
   const order = a < b ? -1 : a > b ? 1 : left.id < right.id ? -1 : left.id > right.id ? 1 : 0;
   return descending ? -order : order;
 }
