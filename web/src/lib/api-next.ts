@@ -1,5 +1,4 @@
 /** What the service's document does not describe yet, typed by hand. */
-import type { components, paths } from "./api-types";
 
 /** One rendition of a file. `on_demand` is made when somebody asks for it the first time. */
 export interface Variant {
@@ -21,9 +20,6 @@ export interface FileFacts {
   placeholder?: string | null;
   dominantColor?: string | null;
   variants?: Partial<Record<Preset, Variant>>;
-  deletedAt?: string | null;
-  deletedBy?: string | null;
-  purgeAt?: string | null;
 }
 
 export interface Signed {
@@ -41,15 +37,8 @@ type Simple<Path, Body, Data> = Omit<Plain<Path, Data>, "requestBody"> & {
 };
 type ById = { media_id: string };
 type Post<Operation> = { post: Operation };
-type File = components["schemas"]["FileResource"];
 
 export interface NextPaths {
-  "/commands/{command_id}/undo": Post<Plain<{ command_id: string }, unknown>>;
-  "/files/{media_id}/restore": Post<Plain<ById, unknown>>;
-  "/files/{media_id}/purge": Post<Plain<ById, unknown>>;
   "/files/{media_id}/purge-cache": Post<Plain<ById, unknown>>;
   "/files/{media_id}/signed-url": Post<Simple<ById, { variant?: Preset }, Signed>>;
-  "/files/{media_id}": Omit<paths["/files/{media_id}"], "patch"> & {
-    patch: Simple<ById, { isPublic: boolean }, File>;
-  };
 }

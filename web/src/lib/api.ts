@@ -109,10 +109,7 @@ async function answered<T>(asked: Answering<T>): Promise<{ data: T; response: Re
   );
 }
 
-export function listFiles(
-  query: ListQuery & { status?: "deleted" },
-  signal: AbortSignal,
-): Promise<FileList> {
+export function listFiles(query: ListQuery, signal: AbortSignal): Promise<FileList> {
   return body(client.GET("/files", { params: { query }, signal }));
 }
 
@@ -154,15 +151,9 @@ export async function undoCommand(command_id: string): Promise<void> {
   await body(client.POST("/commands/{command_id}/undo", { params: { path: { command_id } } }));
 }
 
-/** Bring a file back out of the bin; the file as it is now, where the service says it. */
-export async function restoreFile(media_id: string): Promise<FileResource | null> {
-  const path = { media_id };
-  const answer = await body(client.POST("/files/{media_id}/restore", { params: { path } }));
-  return isFile(answer) ? answer : null;
-}
-
-function isFile(answer: unknown): answer is FileResource {
-  return typeof answer === "object" && answer !== null && "fileName" in answer;
+/** Bring a file back out of the bin. */
+export function restoreFile(media_id: string): Promise<FileResource> {
+  return body(client.POST("/files/{media_id}/restore", { params: { path: { media_id } } }));
 }
 
 /** Remove a file of the bin for good. */

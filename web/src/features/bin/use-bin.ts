@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { forgetBinned, listAnew, show } from "@/features/library/file-cache";
+import { forgetBinned, show } from "@/features/library/file-cache";
 import { nameOf } from "@/features/library/use-deletion";
 import { ApiError, type FileResource, purgeFile, restoreFile } from "@/lib/api";
 import { say } from "@/lib/toasts";
@@ -45,11 +45,7 @@ function tell({ done, failed }: Done, did: string, didNot: string): void {
 export function useRestore() {
   return useMutation({
     mutationFn: (files: readonly FileResource[]) =>
-      each(files, async (file) => {
-        const back = await restoreFile(file.id);
-        if (back) show([back]);
-        else listAnew();
-      }),
+      each(files, async (file) => show([await restoreFile(file.id)])),
     onSuccess: (result) => tell(result, "Restored", "could not be restored"),
   });
 }
