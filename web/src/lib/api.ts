@@ -2,7 +2,7 @@ import createClient, { type Middleware } from "openapi-fetch";
 import type { FileFacts, NextPaths, Preset, Signed } from "./api-next";
 import type { components, paths } from "./api-types";
 
-export type { Preset } from "./api-next";
+export type { Preset, Variant } from "./api-next";
 export type FileResource = components["schemas"]["FileResource"] & FileFacts;
 export type Category = FileResource["category"];
 export interface FileList {
