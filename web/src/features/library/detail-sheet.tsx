@@ -5,7 +5,7 @@ import { Button } from "@/components/ui/button";
 import { Sheet, SheetContent } from "@/components/ui/sheet";
 import { ErrorState, Skeleton } from "@/components/ui/states";
 import { ApiError, type FileResource } from "@/lib/api";
-import { fileQuery, forgetMissing } from "./file-cache";
+import { fileQuery, forgetMissing, onLeft } from "./file-cache";
 import { FileDetails } from "./file-details";
 
 interface Props {
@@ -30,6 +30,7 @@ export function DetailSheet({ id, known, canWrite, onClose, onDelete, onStep, on
     forgetMissing({ id, fileName: known?.fileName ?? "This file" });
     onClose();
   }, [missing, id, known, onClose]);
+  useEffect(() => onLeft((ids) => id !== undefined && ids.has(id) && onClose()), [id, onClose]);
   return (
     <Sheet open={id !== undefined} onOpenChange={(open) => !open && onClose()} modal={false}>
       <SheetContent

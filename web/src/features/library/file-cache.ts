@@ -108,7 +108,16 @@ export function left(ids: ReadonlySet<string>): void {
     }
   }
   forget(ids);
+  for (const listener of leaving) listener(ids);
   tellOf([...known.values()]);
+}
+
+const leaving = new Set<(ids: ReadonlySet<string>) => void>();
+
+/** Hear of files that leave the library, whoever did it. */
+export function onLeft(listener: (ids: ReadonlySet<string>) => void): () => void {
+  leaving.add(listener);
+  return () => leaving.delete(listener);
 }
 
 /** Nobody knows what changed: ask again, of a long list only for its beginning. */
