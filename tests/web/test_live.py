@@ -30,7 +30,9 @@ async def test_files_of_others_come_and_go_without_listing_again(
     visitor: Visitor, colleague: httpx.AsyncClient
 ) -> None:
     page = visitor.page
-    first, second = await fill(visitor.web, visitor.workspace, ["one.png", "two.png"], in_order=True)
+    first, second = await fill(
+        visitor.web, visitor.workspace, ["one.png", "two.png"], in_order=True
+    )
     await live(visitor)
     await visitor.files("two.png", "one.png")
     lists = len(visitor.asked("GET", "/files"))

@@ -1,4 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { Lock, RotateCcw, Trash2 } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
@@ -55,7 +56,15 @@ function Bin() {
       ) : list.isError && files.length === 0 ? (
         <ErrorState error={list.error} onRetry={() => void list.refetch()} />
       ) : files.length === 0 ? (
-        <EmptyState icon={Trash2} title="The bin is empty">
+        <EmptyState
+          icon={Trash2}
+          title="The bin is empty"
+          action={
+            <Button variant="solid" size="md" asChild>
+              <Link to="/dashboard/media/files">To the library</Link>
+            </Button>
+          }
+        >
           Deleted files stay here for a while, so that nothing is lost by mistake.
         </EmptyState>
       ) : (
