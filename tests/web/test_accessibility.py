@@ -114,7 +114,7 @@ async def test_a_day_s_work_needs_no_pointer(visitor: Visitor) -> None:
     await reach("Search by file name")
     await keys.type("file-")
     await expect(page).to_have_url(re.compile("search=file-"))
-    await reach("List view")
+    await reach("Grid view")
     await keys.press("Tab")
     await expect(visitor.card("file-3.png")).to_be_focused()
     await keys.press("Shift+ArrowRight")
