@@ -23,6 +23,8 @@ from application.ports import (
 )
 from domain.errors import ObjectStoreUnavailable
 from domain.media_file import UPLOAD_URL_LIFETIME
+from domain.placement import Home
+from domain.reconciliation import Listed
 
 MAX_KEYS_A_DELETE = 1000
 """S3's limit of one DeleteObjects."""
@@ -213,14 +215,36 @@ class R2ObjectStore:
             )
             raise ObjectStoreUnavailable(f"{len(kept)} objects could not be removed.")
 
+    async def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
+        """Keys of all objects that begin with the folder's name, its slash included."""
+        async for page in self._pages(bucket, Prefix=folder):
+            for found in page:
+                yield found["Key"]
+
     async def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
-        """Keys of objects last modified before the time, in pages of 1,000."""
-        where = {"Bucket": self._buckets[bucket]}
-        while True:
-            page = await self._client.call("list_objects_v2", **where)
-            for found in page.get("Contents", ()):
+        """Keys of objects last modified before the time."""
+        async for page in self._pages(bucket):
+            for found in page:
                 if found["LastModified"] < before:
                     yield found["Key"]
+
+    async def listed(self, bucket: Home, *, after: str) -> AsyncIterator[Sequence[Listed]]:
+        """Pages of at most 1,000 objects behind the key, in the order of their keys."""
+        async for page in self._pages(bucket, StartAfter=after):
+            listed = [
+                Listed(bucket, found["Key"], found["Size"], found["LastModified"])
+                for found in page
+                # rclone begins at the beginning, whatever it is to start after.
+                if found["Key"] > after
+            ]
+            if listed:
+                yield listed
+
+    async def _pages(self, bucket: Bucket, **options: str) -> AsyncIterator[Sequence[Any]]:
+        where = {"Bucket": self._buckets[bucket], **options}
+        while True:
+            page = await self._client.call("list_objects_v2", **where)
+            yield page.get("Contents", ())
             if not page.get("IsTruncated"):
                 return
             where["ContinuationToken"] = page["NextContinuationToken"]

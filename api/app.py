@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
 from adapters.runtime import Runtime, open_api_runtime
+from adapters.scanner_check import ScannerCheck
 from api import docs
 from api.cors import Cors
 from api.cursors import Cursors
@@ -41,11 +42,12 @@ def assemble(
     *,
     cors: Cors | None = None,
     decoders: DecoderCheck | None = None,
+    scanner: ScannerCheck | None = None,
     **state: object,
 ) -> RequestLog:
     """Routes with all that both apps have around them; `state` is what only one of them has.
 
-    Without `cors` for no page at all; `decoders` where readiness tells of them.
+    Without `cors` for no page at all; `decoders` and `scanner` where readiness tells of them.
     """
     metrics = Metrics()
     readiness = Readiness(
@@ -54,6 +56,7 @@ def assemble(
         redis_url=runtime.settings.redis_url,
         followers=frozenset(READ_MODELS),
         decoders=decoders,
+        scanner=scanner,
     )
     app = Litestar(
         route_handlers=routes,

@@ -11,7 +11,7 @@ from api.bodies import Body, path_context
 from api.cursors import Cursors
 from api.parameters import known_id, query_parameters, several, whole_number
 from api.positions import read_at, wanted_position
-from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of
+from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of, variants_of
 from api.security import caller_of
 from application.deletion import BulkDelete
 from domain.access import Caller, Permission
@@ -84,7 +84,11 @@ async def list_files(request: MediaRequest) -> ASGIResponse:
         wanted,
         FileListProjection.name,
         lambda: listing.page(
-            runtime.pool, owner, query, public_base_url=runtime.settings.public_base_url
+            runtime.pool,
+            owner,
+            query,
+            public_base_url=runtime.settings.public_base_url,
+            variants=variants_of(runtime),
         ),
     )
     page = found.found
@@ -160,7 +164,10 @@ async def stats(request: MediaRequest) -> ASGIResponse:
         wanted,
         FileListProjection.name,
         lambda: file_list.recent(
-            runtime.pool, owner, public_base_url=runtime.settings.public_base_url
+            runtime.pool,
+            owner,
+            public_base_url=runtime.settings.public_base_url,
+            variants=variants_of(runtime),
         ),
     )
     counted.found.recent = recent.found
@@ -208,6 +215,7 @@ async def _uploaded(
                 owner,
                 media_id,
                 public_base_url=runtime.settings.public_base_url,
+                variants=variants_of(runtime),
             ),
         )
         if found.found is not None:

@@ -178,7 +178,9 @@ ROUTES = [
 def create_app(runtime: Runtime) -> RequestLog:
     """The internal app on an open runtime of the worker role."""
     watch = LogWatch(runtime.pool, runtime.hints, runtime.draining)
-    return assemble(runtime, ROUTES, decoders=runtime.decoders, log_watch=watch)
+    return assemble(
+        runtime, ROUTES, decoders=runtime.decoders, scanner=runtime.scanner, log_watch=watch
+    )
 
 
 if __name__ == "__main__":

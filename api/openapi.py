@@ -23,7 +23,7 @@ from api.openapi_routes import (
     Schema,
 )
 from api.routes import OPEN
-from domain.errors import UploadMismatch
+from domain.errors import Infected, UploadMismatch
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer", "minimum": 0}
@@ -240,7 +240,7 @@ def _refused(status: int, refusals: Sequence[Refusal]) -> Schema:
         },
     }
     headers = {"x-request-id": _header("The request's id.", TEXT, required=True)}
-    if UploadMismatch in refusals:
+    if UploadMismatch in refusals or Infected in refusals:
         headers["media-position"] = _header("Of the refusal itself.", POSITION_TEXT)
     described = "\n".join(f"`{refusal.code}` {_sentence(refusal)}" for refusal in refusals)
     return {"description": described, "headers": headers, "content": content}

@@ -69,13 +69,13 @@ FILE: Json = {
 VERIFYING: Json = {
     "mediaId": MEDIA_ID,
     "status": "pending_upload",
-    "processing": True,
+    "processing": "verifying",
     "statusUrl": f"/upload/{MEDIA_ID}",
 }
 STATUS: Json = {
     "mediaId": MEDIA_ID,
     "status": "uploaded",
-    "processing": False,
+    "processing": None,
     "file": FILE,
     "error": None,
 }
@@ -179,6 +179,11 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         errors.IdempotencyConflict("This Idempotency-Key was used with another body."),
         errors.UploadIncomplete("The file has not been uploaded yet."),
         errors.UploadMismatch("240 bytes are stored, 245000 declared.", reason="size"),
+        errors.Infected(
+            "The malware scanner found Eicar-Signature.",
+            reason="infected",
+            signature="Eicar-Signature",
+        ),
         errors.UploadExpired("Upload expired, please try again."),
         PayloadTooLarge(128 * 1024),
         UnsupportedMediaType(),

@@ -115,13 +115,13 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
         "Verifying": {
             "mediaId": {"description": "The upload that is looked at.", **ID},
             "status": {"description": "Not a file yet.", "const": "pending_upload"},
-            "processing": {"description": "A worker is at it.", "const": True},
+            "processing": {"description": "What a worker is doing."},
             "statusUrl": {"description": "Ask here how it went.", "pattern": "^/upload/"},
         },
         "UploadStatus": {
             "mediaId": {"description": "The upload.", **ID},
             "status": {"description": "Where it stands.", "enum": STATES},
-            "processing": {"description": "Whether a worker is verifying it."},
+            "processing": {"description": "What a worker is doing; null when none is."},
             "file": {"description": "The file, once it is uploaded."},
             "error": {"description": "Why it is over, if it failed."},
         },

@@ -8,6 +8,7 @@ from litestar import Request
 from litestar.response.base import ASGIResponse
 
 from adapters.runtime import Runtime
+from projections.variants import Variants
 
 MediaRequest: TypeAlias = Request[Any, Any, Any]
 
@@ -21,6 +22,13 @@ def runtime_of(request: MediaRequest) -> Runtime:
     """What the process is made of."""
     runtime: Runtime = request.app.state["runtime"]
     return runtime
+
+
+def variants_of(runtime: Runtime) -> Variants:
+    """Which variants there are, and where they are asked for."""
+    settings = runtime.settings
+    own = f"http://{settings.host}:{settings.port}"
+    return Variants(settings.presets, settings.delivery_base_url or own)
 
 
 def note(request: MediaRequest, **fields: object) -> None:

@@ -25,6 +25,9 @@ from application.ports import JobQueue
 from domain.errors import DatabaseUnavailable
 from domain.event import Recorded, before_unknown
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.reconciliation import RECONCILIATION_EVENTS
+from domain.rendition_events import RENDITION_EVENTS
+from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
 from workers.process import pause, run
 
@@ -100,7 +103,14 @@ def _delay(job: Job, now: datetime) -> float:
 async def main(settings: Settings, stop: asyncio.Event) -> int:
     """Follow the log until asked to stop, through outages of Postgres and Redis."""
     log = get_logger()
-    expect_events(event.TYPE for event in (*MEDIA_FILE_EVENTS, *TENANT_EVENTS))
+    families = (
+        *MEDIA_FILE_EVENTS,
+        *RENDITION_EVENTS,
+        *SCAN_EVENTS,
+        *TENANT_EVENTS,
+        *RECONCILIATION_EVENTS,
+    )
+    expect_events(event.TYPE for event in families)
     pool = await open_pool(
         settings.database_url, role="media_worker", size=2, application_name="media-reactor"
     )

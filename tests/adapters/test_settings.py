@@ -2,6 +2,7 @@
 
 import pytest
 
+from adapters.scanner_address import ScannerAddress
 from adapters.settings import Settings, SettingsError
 from domain.media_type import MEBIBYTE
 
@@ -68,6 +69,23 @@ def test_a_full_production_environment_is_accepted():
         ({"MEDIA_PERMITTED_RECEIVERS": "127.0.0.1:8000"}, "MEDIA_PERMITTED_RECEIVERS"),
         ({"MEDIA_INGEST_WAIT_SECONDS": "26"}, "MEDIA_INGEST_WAIT_SECONDS"),
         ({"MEDIA_INGEST_WAIT_SECONDS": "-1"}, "MEDIA_INGEST_WAIT_SECONDS"),
+        *(
+            ({"MEDIA_SCANNER": scanner}, "MEDIA_SCANNER.*clamd://host:port")
+            for scanner in (
+                "clamav:3310",
+                "clamd://clamav",
+                "clamd://clamav:0",
+                "clamd://clamav:65536",
+                "clamd://clamav:3310/",
+                "clamd://user@clamav:3310",
+                "clamd://:3310",
+                "http://clamav:3310",
+                "/run/clamd.sock",
+            )
+        ),
+        ({"MEDIA_SCAN_THREADS": "0"}, "MEDIA_SCAN_THREADS"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ({"OTEL_TRACES_SAMPLER_ARG": "2"}, "OTEL_TRACES_SAMPLER_ARG"),
         ({"MEDIA_SERVICES": "blog"}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"types": ["text/html"]}}'}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"mimes": []}}'}, "MEDIA_SERVICES"),
@@ -94,6 +112,13 @@ def test_localhost_is_an_origin_in_development_only():
         VALID | {"MEDIA_ENVIRONMENT": "development", "MEDIA_CORS_ORIGINS": "http://127.0.0.1:5173"}
     )
     assert development.allowed_origins == ("http://127.0.0.1:5173", "http://localhost:3000")
+
+
+@pytest.mark.parametrize("address", ["clamd://clamav:3310", "clamd://10.0.0.7:3310"])
+def test_a_scanner_is_a_host_and_a_port(address):
+    assert Settings.from_environment(VALID | {"MEDIA_SCANNER": address}).scanner == address
+    six = ScannerAddress.parse("clamd://[fd00::7]:3310")
+    assert (six.host, six.port) == ("fd00::7", 3310)
 
 
 def test_gateway_keys_are_a_list_for_rotation():
