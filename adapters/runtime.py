@@ -7,12 +7,12 @@ from functools import partial
 
 import msgspec
 
+from adapters import dying
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
 from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
-from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.postgres_webhooks import PostgresDeliveries, PostgresWebhookTargets
 from adapters.r2_object_store import R2ObjectStore
@@ -20,6 +20,7 @@ from adapters.redis_hints import PositionAnnouncer, PositionHints
 from adapters.redis_limits import RedisLimits
 from adapters.sandbox_proof import SandboxProof
 from adapters.settings import Settings
+from adapters.stop_points import stop_point
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
@@ -88,7 +89,10 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         stack.push_async_callback(limits.close)
         hints = PositionHints(settings.redis_url, channel=channel)
         stack.push_async_callback(hints.close)
-        objects = await stack.enter_async_context(R2ObjectStore.open(settings))
+        stop = stop_point(settings.stop_point)
+        objects = dying.object_store(
+            await stack.enter_async_context(R2ObjectStore.open(settings)), stop
+        )
         sandbox = DecodeSandbox(servers=settings.decoders)
         sandbox.start_when_needed()
         stack.push_async_callback(sandbox.close)
@@ -96,7 +100,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         decoders = DecoderCheck(proof)
         await stack.enter_async_context(background(decoders.watch()))
         identities = RandomIdentities()
-        media = Media(traced(PostgresEventStore(pool)), announce=announcer.announce)
+        media = Media(traced(dying.event_store(pool, stop)), announce=announcer.announce)
         inspector = MagicContentInspector()
         fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
         webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)

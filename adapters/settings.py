@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from adapters.stop_points import stop_point
 from adapters.url_gate import check_permitted
 from domain.access import OwnerBypass
 from domain.media_type import MEDIA_TYPES, ServiceRules, UploadRules
@@ -162,6 +163,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Uploaded files a process decodes at once; each takes 50 MB idle and at most 1.5 GiB."""
     liveness_file: str = ""
     """A file that a worker touches every 5 s while it lives, for container health checks."""
+    stop_point: str = ""
+    """`name` or `name:n`: this process kills itself the n-th time it comes by there. For proofs
+    that nothing is lost (`./dev faults`); the names stand in `adapters/stop_points.py`. Refused in
+    production."""
     docs: bool = False
     """Whether `/openapi.json` and `/docs` are served."""
     log_format: Literal["json", "console"] = "json"
@@ -231,6 +236,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._check_origins()
         self._check_services()
         self._check_ingest()
+        try:
+            stop_point(self.stop_point)
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}STOP_POINT: {error}") from None
         if self.environment == "production":
             self._check_production()
 
@@ -299,6 +308,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.permitted_receivers:
             raise SettingsError(f"{PREFIX}PERMITTED_RECEIVERS is for development only.")
+        if self.stop_point:
+            raise SettingsError(f"{PREFIX}STOP_POINT is for development only.")
         if not self.public_base_url.startswith("https://"):
             raise SettingsError(f"{PREFIX}PUBLIC_BASE_URL must be https in production.")
 
