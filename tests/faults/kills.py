@@ -7,7 +7,7 @@ import time
 from tests.faults.stage import Scenario, Stage, Strike
 
 OURS = ("api", "internal", "projector", "reactor", "publisher", "jobs", "webhooks", "scheduler")
-DEATH_SECONDS = 15.0
+DEATH_SECONDS = 40.0
 """How long a process that was told where to die may take to come by there."""
 
 
@@ -38,7 +38,7 @@ def at(point: str, *processes: str, hits: int = 6) -> Strike:
         system = stage.system
         name = processes[stage.number * len(processes) // stage.strikes]
         hit = stage.chance.randint(1, hits)
-        await system.restart(name, MEDIA_STOP_POINT=f"{point}:{hit}")
+        await system.restart(name, {"MEDIA_STOP_POINT": f"{point}:{hit}"})
         before = len(system.deaths)
         deadline = time.monotonic() + DEATH_SECONDS
         while time.monotonic() < deadline:

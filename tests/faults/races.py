@@ -105,7 +105,7 @@ async def expire_soon(stage: Stage) -> None:
         "MEDIA_SWEEP_INTERVAL_SECONDS": "1",
     }
     await asyncio.gather(
-        *(stage.system.restart(name, **changed) for name in ("api", "jobs", "scheduler"))
+        *(stage.system.restart(name, changed) for name in ("api", "jobs", "scheduler"))
     )
 
 

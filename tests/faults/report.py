@@ -97,7 +97,7 @@ def _lines(report: Report) -> list[str]:
         "",
         result,
         "",
-        "How it is proven, and what the words mean: [ADR 25](../adr/0025-how-faults-are-proven.md).",
+        "How it is proven: [ADR 25](../adr/0025-how-faults-are-proven.md).",
         "",
         "## Scenarios",
         "",

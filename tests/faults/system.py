@@ -39,7 +39,7 @@ from tests.kit.receiver import Receiver, receiver
 from workers.processes import PROCESSES, Process
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 RESTART_SECONDS = 0.2
 NAMESPACE = "media"
 SUBSCRIBER = "subscriber"
@@ -247,16 +247,22 @@ class System:
     async def kill(self, *names: str) -> None:
         """SIGKILL; returns when the supervisor knows. It starts processes of ours again."""
         before = len(self.deaths)
+        killed = set()
         for name in names:
-            os.kill(self.pids[name], signal.SIGKILL)
-        while len(self.deaths) < before + len(names):
+            with contextlib.suppress(KeyError, ProcessLookupError):  # it has just died by itself
+                os.kill(self.pids[name], signal.SIGKILL)
+                killed.add(name)
+        while not killed <= {death.name for death in self.deaths[before:]}:
             await asyncio.sleep(0.01)
 
-    async def restart(self, name: str, *, wait: bool = True, **environment: str) -> None:
+    async def restart(
+        self, name: str, environment: Mapping[str, str] | None = None, *, wait: bool = True
+    ) -> None:
         """Kill it and have it started with these variables beside the others."""
-        self.wanted[name] = environment
-        if name in self.pids:
-            await self.kill(name)
+        self.wanted[name] = environment or {}
+        await self.kill(name)
+        while name in self.wanted:
+            await asyncio.sleep(0.01)
         if wait:
             await self.until_runs(name)
 
