@@ -162,7 +162,7 @@ def changed(sequence: Any, wanted: Callable[[Any], bool], **fields: Any) -> list
 
 
 def a_fact(**fields: Any) -> Fact:
-    made = {"position": 900, "version": 4, "stream": "media_1", "owner": "t:ls_a"}
+    made: dict[str, Any] = {"position": 900, "version": 4, "stream": "media_1", "owner": "t:ls_a"}
     made |= {"type": "media_file.x.v1", "actor": "user:u", "correlation_id": "ls_a.1.1", "data": {}}
     return Fact(**(made | fields))
 
