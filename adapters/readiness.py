@@ -28,10 +28,12 @@ class FollowerLag(msgspec.Struct, frozen=True):
 
 
 async def follower_lags(pool: Pool) -> list[FollowerLag]:
-    """All followers that ever ran. Raises DatabaseUnavailable."""
+    """All followers that ever ran, less the builds beside them. Raises DatabaseUnavailable."""
     async with connection(pool) as one:
         cursor = await one.execute(
             "SELECT follower, reached, behind_seconds, next_type FROM follower_lag()"
+            # One that was stopped waits for whoever goes on with it, and is nobody's alarm.
+            " WHERE follower !~ '^(rebuild|verify)_'"
         )
         return [FollowerLag(*row) for row in await cursor.fetchall()]
 

@@ -17,6 +17,7 @@ from adapters.readiness import follower_lags, oldest_writer_seconds
 from adapters.runtime import Runtime
 from domain.errors import DatabaseUnavailable
 from projections import pending_uploads, storage_stats, unfinished_work
+from projections.read_models import is_retired
 
 TIMEOUT_SECONDS = 5.0
 STALE_AFTER = timedelta(hours=1)
@@ -71,6 +72,8 @@ async def _of_the_log(runtime: Runtime) -> Families:
         labels=["follower"],
     )
     for one in await follower_lags(pool):
+        if is_retired(one.follower):
+            continue
         position.add_metric([one.follower], one.position)
         lag.add_metric([one.follower], one.behind_seconds)
     stored = await storage_stats.totals(pool)

@@ -45,8 +45,8 @@ DELETABLE = 40_000
 WARM_SECONDS = 0.3
 
 SOME_WITH_IDS_OF_OURS = """
-UPDATE file_list_v1 SET media_id = left(media_id, 22)
-WHERE media_id IN (SELECT media_id FROM file_list_v1 ORDER BY md5(media_id) LIMIT 1000)
+UPDATE file_list_v2 SET media_id = left(media_id, 22)
+WHERE media_id IN (SELECT media_id FROM file_list_v2 ORDER BY md5(media_id) LIMIT 1000)
 RETURNING media_id
 """
 

@@ -30,7 +30,7 @@ GRANT SELECT, INSERT ON floor TO media_api
 _encode = msgspec.json.Encoder().encode
 _ROWS = owned(
     FileListProjection.name,
-    f"SELECT {FILE_COLUMNS} FROM file_list_v1 WHERE owner = c.owner"
+    f"SELECT {FILE_COLUMNS} FROM file_list_v2 WHERE owner = c.owner AND deleted_at IS NULL"
     " ORDER BY created_at DESC, media_id DESC LIMIT 50",
 )
 _INSERT = "INSERT INTO floor (owner, data) VALUES (%s, %s) RETURNING id"

@@ -45,7 +45,7 @@ PUBLIC_BASE_URL = "https://media.example"
 
 # One rare type and one rare word in a thousand files; the rest spread evenly.
 FILL = """
-INSERT INTO file_list_v1
+INSERT INTO file_list_v2
 SELECT %(owner)s, 'media_' || md5(%(owner)s || n), service, name, lower(name),
        translate(lower(name), %(odd)s, %(even)s), (n * 7919::bigint) %% 10000000 + 1, type,
        split_part(CASE type WHEN 'application/pdf' THEN 'document/' ELSE type END, '/', 1),
@@ -68,7 +68,7 @@ async def fill(url: str) -> None:
         for owner, files in OWNERS.items():
             parameters = {"owner": owner, "files": files, "odd": ODD, "even": search_text(ODD)}
             await connection.execute(FILL, parameters)
-        await connection.execute("VACUUM ANALYZE file_list_v1")
+        await connection.execute("VACUUM ANALYZE file_list_v2")
 
 
 ODD = "_. -äотчё"

@@ -1,7 +1,7 @@
-"""Read model `file_list_v1`: the uploaded files of an owner. Read by file routes and resolve."""
+"""Read model `file_list_v2`: the uploaded files of an owner. Read by file routes and resolve."""
 
 from collections.abc import Sequence
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import msgspec
 
@@ -15,44 +15,18 @@ from projections.file_resource import (
     from_row,
     url_of,
 )
+from projections.file_rows import FileRows, Values
 from projections.folded_name import fold, search_text
-from projections.projection import Statement, columns
+from projections.projection import Statement
 from projections.reading import Answer, Pool, connection, fetch_owned, owned
 
 UPLOADED = "uploaded"
-
-Row: TypeAlias = tuple[object, ...]
-
-_UPSERT = """
-INSERT INTO file_list_v1 (
-  owner, media_id, service_code, file_name, folded_name, search_text, file_size, mime_type,
-  category, key, is_public, uploaded_by, created_at, updated_at)
-SELECT * FROM unnest(
-  %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[],
-  %b::text[], %b::text[], %b::boolean[], %b::text[], %b::timestamptz[], %b::timestamptz[]
-) AS new (
-  owner, media_id, service_code, file_name, folded_name, search_text, file_size, mime_type,
-  category, key, is_public, uploaded_by, created_at, updated_at)
--- What slipped in after its tenant's removal never shows.
-WHERE NOT EXISTS (SELECT FROM removed_tenants AS removed WHERE removed.owner = new.owner)
-ON CONFLICT (media_id) DO UPDATE SET
-  file_name = excluded.file_name, folded_name = excluded.folded_name,
-  search_text = excluded.search_text, file_size = excluded.file_size, key = excluded.key,
-  is_public = excluded.is_public, updated_at = excluded.updated_at
-"""
-
-_DELETE = """
-DELETE FROM file_list_v1 AS file USING unnest(%b::text[], %b::text[]) AS gone (owner, media_id)
-WHERE file.owner = gone.owner AND file.media_id = gone.media_id
-"""
-
-_DELETE_OWNERS = "DELETE FROM file_list_v1 WHERE owner = ANY (%b::text[])"
 
 
 class FileListProjection:
     """Uploaded files come, deleted ones go, and all of a removed tenant's at once."""
 
-    name: ClassVar[str] = "file_list_v1"
+    name: ClassVar[str] = "file_list_v2"
     event_types: ClassVar[tuple[type[Event], ...] | None] = (
         UploadCompleted,
         FileDeleted,
@@ -60,59 +34,47 @@ class FileListProjection:
     )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
-        """At most one statement each for tenants removed, files deleted and files uploaded."""
-        uploaded: dict[str, Row] = {}
-        deleted: dict[str, str] = {}
-        removed: list[str] = []
+        """What `FileRows` makes of it."""
+        rows = FileRows()
         for recorded in batch:
+            owner, media_id = recorded.owner, recorded.stream
             match recorded.event:
                 case UploadCompleted() as event:
-                    uploaded[recorded.stream] = _row(recorded, event)
+                    rows.add(owner, media_id, **_uploaded(event), updated_at=recorded.at)
                 case FileDeleted():
-                    if uploaded.pop(recorded.stream, None) is None:
-                        deleted[recorded.stream] = recorded.owner
+                    rows.remove(owner, media_id)
                 case TenantRemoved():
-                    removed.append(recorded.owner)
-                    uploaded = {id_: r for id_, r in uploaded.items() if r[0] != recorded.owner}
-        statements = []
-        if removed:
-            statements.append(Statement(_DELETE_OWNERS, (removed,)))
-        if deleted:
-            statements.append(Statement(_DELETE, (list(deleted.values()), list(deleted))))
-        if uploaded:
-            statements.append(Statement(_UPSERT, columns(list(uploaded.values()))))
-        return statements
+                    rows.remove_owner(owner)
+        return rows.statements()
 
 
-def _row(recorded: Recorded, event: UploadCompleted) -> Row:
+def _uploaded(event: UploadCompleted) -> Values:
     folded = fold(event.file_name)
     requested_at = event.requested_at
-    return (
-        recorded.owner,
-        recorded.stream,
-        event.service_code,
-        event.file_name,
-        folded,
-        search_text(folded),
-        event.file_size,
-        event.mime_type,
-        category_of(event.mime_type),
-        event.key,
-        event.is_public,
-        event.uploaded_by,
+    return {
+        "service_code": event.service_code,
+        "file_name": event.file_name,
+        "folded_name": folded,
+        "search_text": search_text(folded),
+        "file_size": event.file_size,
+        "mime_type": event.mime_type,
+        "category": category_of(event.mime_type),
+        "key": event.key,
+        "is_public": event.is_public,
+        "uploaded_by": event.uploaded_by,
         # Cursors carry milliseconds: what they compare with has no more.
-        requested_at.replace(microsecond=requested_at.microsecond // 1000 * 1000),
-        recorded.at,
-    )
+        "created_at": requested_at.replace(microsecond=requested_at.microsecond // 1000 * 1000),
+    }
 
 
 _BY_ID = owned(
     FileListProjection.name,
-    f"SELECT {FILE_COLUMNS} FROM file_list_v1 WHERE owner = c.owner AND media_id = %(id)s",  # noqa: S608
+    f"SELECT {FILE_COLUMNS} FROM file_list_v2"  # noqa: S608
+    " WHERE owner = c.owner AND media_id = %(id)s AND deleted_at IS NULL",
 )
 _RECENT = owned(
     FileListProjection.name,
-    f"SELECT {FILE_COLUMNS} FROM file_list_v1 WHERE owner = c.owner"  # noqa: S608
+    f"SELECT {FILE_COLUMNS} FROM file_list_v2 WHERE owner = c.owner AND deleted_at IS NULL"  # noqa: S608
     " ORDER BY created_at DESC, media_id DESC LIMIT 8",
 )
 
@@ -154,8 +116,8 @@ class Resolution(msgspec.Struct, frozen=True):
 
 _RESOLVE = """
 SELECT position, file.* FROM (
-  SELECT coalesce((SELECT position FROM checkpoints WHERE follower = 'file_list_v1'), 0) AS position
-) AS checkpoint LEFT JOIN resolve_files(%(ids)s::text[], %(tenant)s::text) AS file ON true
+  SELECT coalesce((SELECT position FROM checkpoints WHERE follower = 'file_list_v2'), 0) AS position
+) AS checkpoint LEFT JOIN resolve_files_v2(%(ids)s::text[], %(tenant)s::text) AS file ON true
 """
 
 

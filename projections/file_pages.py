@@ -1,4 +1,4 @@
-"""Pages of `file_list_v1`: keyset only, filtered, searched and sorted. Read by `GET /files`."""
+"""Pages of `file_list_v2`: keyset only, filtered, searched and sorted. Read by `GET /files`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,6 +21,8 @@ _COLUMNS = {
     "fileSize": ("file_size", "bigint"),
 }
 _SHORTEST_TRIGRAM = 3
+LISTED = "owner = c.owner AND deleted_at IS NULL"
+"""The condition of the indexes, and of whatever does not ask for the bin."""
 
 
 class PageKey(msgspec.Struct, frozen=True, array_like=True):
@@ -126,7 +128,7 @@ def _key(row: tuple[object, ...]) -> PageKey:
 def _plain_sql(sort: Sort, limit: int, after: bool) -> str:  # noqa: FBT001 - a key of the cache
     return owned(
         FileListProjection.name,
-        f"{_select(sort)} WHERE owner = c.owner{_behind(sort) if after else ''}"
+        f"{_select(sort)} WHERE {LISTED}{_behind(sort) if after else ''}"
         f" ORDER BY {_order(sort)} LIMIT {limit}",
     )
 
@@ -142,7 +144,7 @@ def _filtered_sql(sort: Sort, limit: int, services: bool, after: bool) -> str:  
     return owned(
         FileListProjection.name,
         f"SELECT file.* FROM {groups} CROSS JOIN LATERAL"  # noqa: S608 - text of ours
-        f" ({_select(sort)} WHERE owner = c.owner AND {test}{_behind(sort) if after else ''}"
+        f" ({_select(sort)} WHERE {LISTED} AND {test}{_behind(sort) if after else ''}"
         f" ORDER BY {_order(sort)} LIMIT {limit}) AS file"
         f" ORDER BY {_order(sort, 'sort_value')} LIMIT {limit}",
     )
@@ -153,9 +155,9 @@ def _search_sql(sort: Sort, limit: int) -> str:
     column, descending = _column(sort), sort.startswith("-")
     return owned(
         FileListProjection.name,
-        f"{_select(sort, hit='hit')} JOIN search_files(c.owner, %(pattern)s, %(grams)s::text,"
+        f"{_select(sort, hit='hit')} JOIN search_files_v2(c.owner, %(pattern)s, %(grams)s::text,"
         f" %(services)s::text[], %(types)s::text[], '{column}', {descending}, %(value)s::text,"
-        f" %(id)s::text, {limit}) USING (media_id) WHERE owner = c.owner ORDER BY {_order(sort)}",
+        f" %(id)s::text, {limit}) USING (media_id) WHERE {LISTED} ORDER BY {_order(sort)}",
     )
 
 
@@ -175,5 +177,5 @@ def _behind(sort: Sort) -> str:
 
 
 def _select(sort: Sort, *, hit: str = "true") -> str:
-    # Limits stand in the text, as in search_files: a plan for an unknown one may sort everything.
-    return f"SELECT {FILE_COLUMNS}, {hit} AS hit, {_column(sort)} AS sort_value FROM file_list_v1"  # noqa: S608
+    # Limits stand in the text, as in the search: a plan for an unknown one may sort everything.
+    return f"SELECT {FILE_COLUMNS}, {hit} AS hit, {_column(sort)} AS sort_value FROM file_list_v2"  # noqa: S608

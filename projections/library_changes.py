@@ -1,7 +1,7 @@
 """What became of the files of a library, in the order of the log. Read by `GET /files/events`.
 
 No read model of its own: which files changed stands in the log, what they look like now in
-`file_list_v1`. Never further than that has come, so that whatever is told can be listed already.
+`file_list_v2`. Never further than that has come, so that whatever is told can be listed already.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ FOLLOWER = FileListProjection.name
 
 
 def kind_of(event: type[Event]) -> Kind:
-    """What a fact that `file_list_v1` knows means to a library. `reset`: all of it is gone."""
+    """What a fact that `file_list_v2` knows means to a library. `reset`: all of it is gone."""
     if event is UploadCompleted:
         return "added"
     if event is FileDeleted:
@@ -115,8 +115,8 @@ _ONE = owned(
 )
 _LISTED = owned(
     FOLLOWER,
-    f"SELECT {FILE_COLUMNS} FROM file_list_v1"  # noqa: S608 - text of ours
-    " WHERE owner = c.owner AND media_id = ANY (%(ids)s)",
+    f"SELECT {FILE_COLUMNS} FROM file_list_v2"  # noqa: S608 - text of ours
+    " WHERE owner = c.owner AND media_id = ANY (%(ids)s) AND deleted_at IS NULL",
 )
 
 

@@ -62,7 +62,7 @@ class Projection(Protocol):
 
     @property
     def name(self) -> str:
-        """The read model and the follower, with its version: `file_list_v1`."""
+        """The read model and the follower, with its version: `file_list_v2`."""
         ...
 
     @property

@@ -21,3 +21,11 @@ READ_MODELS: Mapping[str, Projection] = {
         WebhooksProjection(),
     )
 }
+
+
+def is_retired(follower: str) -> bool:
+    """Whether it is an earlier version of a read model, which nobody keeps live any more."""
+    stem = follower.rpartition("_v")[0]
+    return follower not in READ_MODELS and any(
+        name.rpartition("_v")[0] == stem for name in READ_MODELS
+    )

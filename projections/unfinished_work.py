@@ -1,4 +1,4 @@
-"""Read model `unfinished_work_v2`: facts whose effect is not in the log yet.
+"""Read model `unfinished_work_v3`: facts whose effect is not in the log yet.
 
 Read by the scheduler, which has the work asked for again, and by `./dev failures`.
 """
@@ -37,13 +37,13 @@ _Mark: TypeAlias = tuple[datetime | None, str | None, datetime | None]
 """Due at if that changes, failure, failed at."""
 
 _DELETE = """
-DELETE FROM unfinished_work_v2 AS work
+DELETE FROM unfinished_work_v3 AS work
 USING unnest(%b::text[], %b::text[], %b::text[]) AS done (owner, stream, kind)
 WHERE work.owner = done.owner AND work.stream = done.stream AND work.kind = done.kind
 """
 
 _UPSERT = """
-INSERT INTO unfinished_work_v2 (owner, stream, kind, due_at, not_before, failure, failed_at)
+INSERT INTO unfinished_work_v3 (owner, stream, kind, due_at, not_before, failure, failed_at)
 SELECT * FROM unnest(
   %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::text[],
   %b::timestamptz[])
@@ -53,7 +53,7 @@ ON CONFLICT (owner, stream, kind) DO UPDATE SET
 """
 
 _MARK = """
-UPDATE unfinished_work_v2 AS work
+UPDATE unfinished_work_v3 AS work
 SET failure = mark.failure, failed_at = mark.failed_at,
     due_at = coalesce(mark.due_at, work.due_at)
 FROM unnest(%b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::timestamptz[])
@@ -97,7 +97,7 @@ class _Work:
 class UnfinishedWorkProjection:
     """Work comes with the fact that calls for it and goes with the fact that it is done."""
 
-    name: ClassVar[str] = "unfinished_work_v2"
+    name: ClassVar[str] = "unfinished_work_v3"
     event_types: ClassVar[tuple[type[Event], ...] | None] = (
         IngestRequested,
         IngestFailed,
@@ -184,20 +184,20 @@ class FailedWork(msgspec.Struct, frozen=True):
 
 
 _DUE = """
-SELECT owner, stream, kind, due_at, not_before FROM unfinished_work_v2
+SELECT owner, stream, kind, due_at, not_before FROM unfinished_work_v3
 WHERE failure IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s
 """
 _UNFETCHED = """
-SELECT stream FROM unfinished_work_v2
+SELECT stream FROM unfinished_work_v3
 WHERE kind = 'fetch' AND due_at < %s AND stream > %s ORDER BY stream LIMIT %s
 """
 _FAILURES = """
-SELECT owner, stream, kind, failure, failed_at FROM unfinished_work_v2
+SELECT owner, stream, kind, failure, failed_at FROM unfinished_work_v3
 WHERE failure IS NOT NULL ORDER BY failed_at DESC LIMIT %s
 """
 
 
-_FAILURE_COUNT = "SELECT count(*) FROM unfinished_work_v1 WHERE failure IS NOT NULL"
+_FAILURE_COUNT = "SELECT count(*) FROM unfinished_work_v3 WHERE failure IS NOT NULL"
 
 
 async def failure_count(pool: Pool) -> int:

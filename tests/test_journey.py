@@ -144,7 +144,7 @@ def test_the_internal_app_tells_the_numbers_of_every_process(up: Up) -> None:
         'media_requests_total{route="media.files.delete",status="200"}',
         'media_request_seconds_count{route="media.upload.complete"}',
         'media_events_total{type="media_file.file_deleted"}',
-        'media_projected_events_total{read_model="file_list_v1"}',
+        'media_projected_events_total{read_model="file_list_v2"}',
         'media_object_store_seconds_count{operation="copy_object"}',
         'media_pool_connections{pool="media-api",state="max"}',
         'media_pool_connections{pool="media-projector",state="max"}',
@@ -245,4 +245,4 @@ def test_the_log_tells_the_story(up: Up, capfd: pytest.CaptureFixture[str]) -> N
     told = capfd.readouterr().out
     for fact in ("upload_requested", "upload_completed", "file_deleted"):
         assert fact in told
-    assert "file_list_v1" in told
+    assert "file_list_v2" in told

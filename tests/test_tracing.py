@@ -54,7 +54,7 @@ async def test_a_request_its_command_its_append_and_its_job_are_told(settings: S
 
             async def all_told() -> bool:
                 wanted = {"media.files.delete", "media.job.purge_objects", "media.files.list"}
-                wanted |= {"media.upload.complete", "project file_list_v1"}
+                wanted |= {"media.upload.complete", "project file_list_v2"}
                 return wanted <= {span.name for span in collected.spans}
 
             await until(all_told, seconds=60)
@@ -87,7 +87,7 @@ def look_at(collected: Collector, media_id: str) -> None:
     completed = only(collected.named("media.upload.complete"))
     names = {span.name for span in collected.spans if span.trace_id == completed.trace_id}
     assert {"Uploads.complete_upload", "s3.head_object", "s3.copy_object"} <= names
-    batch = collected.named("project file_list_v1")[0]
+    batch = collected.named("project file_list_v2")[0]
     assert batch.attributes["media.events"] >= 1
 
     listed = only(collected.named("media.files.list"))

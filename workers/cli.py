@@ -38,7 +38,8 @@ app = App(name="./dev", help="Media Service: run it, test it, look into it.", ve
 OPERATIONS = {
     "operations:log": "Print the event log, or follow it.",
     "operations:projections": "Show where each follower of the log stands, and how far behind.",
-    "operations:rebuild": "Build a read model anew beside the live one, then switch.",
+    "replays:rebuild": "Build a read model anew beside the live one, then switch.",
+    "replays:verify": "Compare read models with what the log makes of them.",
     "failures:failures": "List the work that failed for good.",
     "failures:retry": "Ask again for work that failed.",
 }

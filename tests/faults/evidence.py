@@ -14,12 +14,10 @@ import msgspec
 import psycopg
 
 from adapters.event_reader import PostgresEventReader
-from adapters.postgres import Pool, open_pool
+from adapters.postgres import open_pool
 from adapters.postgres_migrations import MIGRATIONS
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY
-from domain.event import Event, Recorded
-from projections import rebuild
-from projections.projection import Follower, Projection
+from projections.comparison import compare
 from projections.read_models import READ_MODELS
 from tests.faults.history import Entry
 from tests.faults.system import BUCKETS, System
@@ -81,8 +79,8 @@ class Evidence(msgspec.Struct, kw_only=True):
     """Positions of the whole log since the tailing reader began."""
     tail: Sequence[int]
     """Positions as the tailing reader came upon them."""
-    differences: Mapping[str, tuple[Sequence[str], Sequence[str]]]
-    """By table of a read model: rows only the replay has, rows only the live one has."""
+    differences: Mapping[str, Sequence[str]]
+    """By read model: rows that are not those of a replay."""
     library: Mapping[str, Sequence[str]]
     """By workspace: the ids its API lists in the end."""
     stats: Mapping[str, Mapping[str, Any]]
@@ -166,75 +164,23 @@ async def order_since(system: System, position: int) -> list[int]:
         return [row[0] for row in await found.fetchall()]
 
 
-class _Until:
-    """The log up to a position."""
-
-    def __init__(self, reader: PostgresEventReader, last: int) -> None:
-        self._reader = reader
-        self._last = last
-
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
-        return [one for one in await self._reader.read(after, limit) if one.position <= self._last]
-
-    async def read_only(
-        self, after: int, limit: int, types: Collection[type[Event]]
-    ) -> tuple[Sequence[Recorded], int, int]:
-        raise NotImplementedError
-
-    async def horizon(self) -> int:
-        return self._last
-
-
-async def differences(
-    system: System,
-) -> dict[str, tuple[Sequence[str], Sequence[str]]]:
-    """Every read model against a replay of the log up to where it stands."""
+async def differences(system: System) -> dict[str, Sequence[str]]:
+    """By read model: its rows that are not those of a replay of the log up to where it stands."""
     pool = await open_pool(system.database_url, role="media_worker", size=2)
-    found: dict[str, tuple[Sequence[str], Sequence[str]]] = {}
+    found: dict[str, Sequence[str]] = {}
     async with pool:
-        for projection in READ_MODELS.values():
-            found |= await _difference(system, pool, projection)
+        for name, projection in READ_MODELS.items():
+            (ddl,) = MIGRATIONS.glob(f"*_{name}.sql")
+            compared = await compare(
+                projection,
+                PostgresEventReader(pool),
+                database_url=system.database_url,
+                ddl=ddl.read_text(),
+            )
+            found[name] = [
+                f"{one.key}: live {one.live}, replayed {one.rebuilt}" for one in compared.shown
+            ]
     return found
-
-
-async def _difference(
-    system: System, pool: Pool, projection: Projection
-) -> dict[str, tuple[Sequence[str], Sequence[str]]]:
-    name = projection.name
-    schema = f"replay_{name}"
-    (ddl,) = MIGRATIONS.glob(f"*_{name}.sql")
-    async with system.sql() as live, system.sql() as scratch:
-        await rebuild._make_tables(scratch, schema, ddl.read_text())
-        try:
-            tables = await rebuild._tables(scratch, schema)
-            async with live.transaction():
-                await live.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                row = await (
-                    await live.execute(
-                        "SELECT position FROM checkpoints WHERE follower = %s", (name,)
-                    )
-                ).fetchone()
-                shown = {table: await _rows(live, "public", table) for table in tables}
-            reader = _Until(PostgresEventReader(pool), int(row[0]) if row else 0)
-            follower = Follower(projection, reader, checkpoint=schema)
-            await scratch.execute("SET ROLE media_worker")
-            await follower.start(scratch)
-            while await follower.step(scratch):
-                pass
-            await follower.close()
-            await scratch.execute("RESET ROLE")
-            replayed = {table: await _rows(scratch, schema, table) for table in tables}
-        finally:
-            await rebuild._drop(scratch, schema)
-    return {
-        table: (sorted(replayed[table] - shown[table]), sorted(shown[table] - replayed[table]))
-        for table in tables
-    }
-
-
-async def _rows(one: psycopg.AsyncConnection[Any], schema: str, table: str) -> set[str]:
-    found = await one.execute(f"SELECT t::text FROM {schema}.{table} AS t".encode())  # noqa: S608
-    return {text for (text,) in await found.fetchall()}
 
 
 def objects_of(system: System, tenants: Collection[str]) -> list[Stored]:

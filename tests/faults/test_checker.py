@@ -128,7 +128,7 @@ def good() -> Evidence:
         facts=story.facts,
         order=positions,
         tail=positions,
-        differences={"file_list_v1": ([], [])},
+        differences={"file_list": []},
         library={A: ["media_1"], B: ["media_3"]},
         stats={one: {"totalFiles": 1, "totalBytes": 9} for one in (A, B)},
         objects=story.objects,
@@ -245,7 +245,7 @@ TAMPERINGS: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     ),
     "a row differs from the replay": (
         "read models equal a replay",
-        lambda e: tampered(e, differences={"file_list_v1": (["(row)"], [])}),
+        lambda e: tampered(e, differences={"file_list": ["(row)"]}),
     ),
     "the API misses a file": (
         "read models equal a replay",

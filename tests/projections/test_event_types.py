@@ -3,7 +3,7 @@
 import pytest
 
 from projections.projection import Projection
-from projections.read_models import READ_MODELS
+from projections.read_models import READ_MODELS, is_retired
 from tests.projections.conftest import Log
 from tests.projections.histories import Library
 
@@ -35,3 +35,15 @@ async def test_reading_some_types_passes_over_the_others_and_says_how_far(log: L
         everything[-1].position,
         0,
     )
+
+
+@pytest.mark.parametrize("name", READ_MODELS)
+def test_a_read_model_that_is_kept_live_is_not_retired(name: str) -> None:
+    assert not is_retired(name)
+
+
+def test_an_earlier_version_is_retired_and_what_is_no_read_model_is_not() -> None:
+    assert is_retired("file_list_v1")
+    assert is_retired("unfinished_work_v2")
+    assert not is_retired("reactor")
+    assert not is_retired("rebuild_file_list_v2")

@@ -181,7 +181,7 @@ async def test_short_searches_look_at_a_bounded_number_of_files_and_go_on_from_t
     log: Log,
 ) -> None:
     await log.execute("""
-        INSERT INTO file_list_v1
+        INSERT INTO file_list_v2
         SELECT 't:ls_a', 'media_' || lpad(n::text, 16, '0'), 'blog', name, name, name, 1,
                'image/jpeg', 'image', 'key', true, 'user_1', at, at
         FROM generate_series(0, 40999) AS n,
@@ -198,7 +198,7 @@ async def test_short_searches_look_at_a_bounded_number_of_files_and_go_on_from_t
 
 
 FIFTY_THOUSAND_IN_ORDER = """
-INSERT INTO file_list_v1
+INSERT INTO file_list_v2
 SELECT 't:ls_a', 'media_' || lpad(n::text, 16, '0'), 'blog', name, name, name, n * {step} %% 50021,
        'image/jpeg', 'image', 'key', true, 'user_1', at, at
 FROM generate_series(1, 50000) AS n,

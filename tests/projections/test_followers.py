@@ -10,7 +10,7 @@ from domain.event import Recorded
 from projections.file_list import recent
 from projections.projection import Follower, Projection, Statement, checkpoint_of
 from projections.read_models import READ_MODELS
-from projections.rebuild import RebuildRefused
+from projections.shadow import RebuildRefused
 from projections.waiting import Checkpoints
 from tests.projections.conftest import Log
 from tests.projections.histories import Library, deleted, media_id, uploaded
@@ -22,7 +22,7 @@ BEGIN
   PERFORM pg_advisory_unlock_shared(4711);
   RETURN id;
 END $$;
-CREATE INDEX file_list_v1_slow ON file_list_v1 (slowly(media_id));
+CREATE INDEX file_list_v2_slow ON file_list_v2 (slowly(media_id));
 """
 """As long as somebody holds the lock."""
 
@@ -131,9 +131,9 @@ async def test_a_rebuild_mends_rows_that_went_wrong(log: Log) -> None:
     await log.append(uploaded("t:ls_a", 1) + uploaded("t:ls_a", 2))
     await log.follow()
     right = await log.everything()
-    await log.execute("DELETE FROM file_list_v1 WHERE media_id = %s", media_id(1))
+    await log.execute("DELETE FROM file_list_v2 WHERE media_id = %s", media_id(1))
     await log.execute("UPDATE storage_stats_v1 SET files = 77")
-    await log.rebuild("file_list_v1")
+    await log.rebuild("file_list_v2")
     await log.rebuild("storage_stats_v1")
     assert await log.everything() == right
 
@@ -162,7 +162,7 @@ async def test_a_rebuild_leaves_nothing_behind_and_the_tables_as_protected_as_be
 async def test_only_one_rebuild_of_a_model_runs(log: Log) -> None:
     await log.append(Library(5).history(50))
     results = await asyncio.gather(
-        *(log.rebuild("file_list_v1") for _ in range(2)), return_exceptions=True
+        *(log.rebuild("file_list_v2") for _ in range(2)), return_exceptions=True
     )
     assert [type(result) for result in results if isinstance(result, Exception)] == [RebuildRefused]
 
@@ -170,18 +170,18 @@ async def test_only_one_rebuild_of_a_model_runs(log: Log) -> None:
 async def test_the_live_model_goes_on_while_it_is_rebuilt(log: Log) -> None:
     await log.append(Library(1).history(300))
     await log.follow()
-    rebuilding = asyncio.create_task(log.rebuild("file_list_v1"))
+    rebuilding = asyncio.create_task(log.rebuild("file_list_v2"))
     number = 1000
     while not rebuilding.done():
         number += 1
         await log.append(uploaded("t:ls_z", number))
-        await log.follow(READ_MODELS["file_list_v1"])
+        await log.follow(READ_MODELS["file_list_v2"])
         # Readers see the old rows or the new ones, never none.
         answer = await recent(log.api, "t:ls_z", public_base_url="https://media.example")
         assert answer.found
     await rebuilding
     await log.follow()
-    rows = [row for row in await log.rows("file_list_v1") if row[0] == "t:ls_z"]
+    rows = [row for row in await log.rows("file_list_v2") if row[0] == "t:ls_z"]
     assert len(rows) == number - 1000
 
 
@@ -191,7 +191,7 @@ async def test_while_a_rebuild_makes_an_index_new_events_still_become_visible(lo
     async with await psycopg.AsyncConnection.connect(log.database, autocommit=True) as other:
         await other.execute("SELECT pg_advisory_lock(4711)")
         rebuilding = asyncio.create_task(
-            log.rebuild("file_list_v1", more_ddl=AN_INDEX_THAT_TAKES_LONG)
+            log.rebuild("file_list_v2", more_ddl=AN_INDEX_THAT_TAKES_LONG)
         )
         waiting = (
             "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"
@@ -251,7 +251,7 @@ async def test_two_followers_at_once_count_everything_once(log: Log) -> None:
 
 async def test_waiting_for_a_position_ends_when_it_is_reached(log: Log) -> None:
     position = await log.append(uploaded("t:ls_a", 1))
-    waiting = asyncio.create_task(Checkpoints(log.api).wait_for("file_list_v1", position))
+    waiting = asyncio.create_task(Checkpoints(log.api).wait_for("file_list_v2", position))
     await asyncio.sleep(0.02)
     assert not waiting.done()
     await log.follow()
@@ -262,7 +262,7 @@ async def test_waiting_gives_up_and_says_how_far_the_model_is(log: Log) -> None:
     position = await log.append(uploaded("t:ls_a", 1))
     await log.follow()
     checkpoints = Checkpoints(log.api)
-    assert await checkpoints.wait_for("file_list_v1", position + 1, seconds=0.05) == position
+    assert await checkpoints.wait_for("file_list_v2", position + 1, seconds=0.05) == position
 
 
 async def test_those_who_wait_for_one_read_model_ask_the_database_together(log: Log) -> None:
@@ -270,7 +270,7 @@ async def test_those_who_wait_for_one_read_model_ask_the_database_together(log: 
     position = await log.append(uploaded("t:ls_a", 1))
     before = log.api.get_stats().get("requests_num", 0)
     waiting = [
-        asyncio.create_task(checkpoints.wait_for("file_list_v1", position, seconds=20))
+        asyncio.create_task(checkpoints.wait_for("file_list_v2", position, seconds=20))
         for _ in range(waiters)
     ]
     await asyncio.sleep(0.02)
@@ -278,4 +278,4 @@ async def test_those_who_wait_for_one_read_model_ask_the_database_together(log: 
     assert await asyncio.gather(*waiting) == [position] * waiters
     assert log.api.get_stats()["requests_num"] - before < waiters
     # The next is not kept waiting by those before.
-    assert await checkpoints.wait_for("file_list_v1", position, seconds=20) == position
+    assert await checkpoints.wait_for("file_list_v2", position, seconds=20) == position

@@ -10,7 +10,7 @@ from adapters.runtime import open_api_runtime
 from adapters.settings import Settings
 from projections.projection import Follower, checkpoint_of
 from projections.read_models import READ_MODELS
-from projections.rebuild import RebuildRefused
+from projections.shadow import RebuildRefused
 from tests.projections.conftest import Log
 from tests.projections.histories import deleted, media_id, uploaded
 from workers.projector import main
@@ -38,7 +38,7 @@ def waits_for(follower: Follower) -> str | None:
 
 
 async def listed(log: Log) -> list[object]:
-    return [row[1] for row in await log.rows("file_list_v1")]
+    return [row[1] for row in await log.rows("file_list_v2")]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 1000])
@@ -76,7 +76,7 @@ async def test_what_came_before_it_is_shown_and_nothing_after_it(log: Log) -> No
 
 async def test_it_goes_on_behind_a_newer_follower_that_went_past_it(log: Log) -> None:
     newer, last = await a_newer_version_writes(log)
-    projection = READ_MODELS["file_list_v1"]
+    projection = READ_MODELS["file_list_v2"]
     old = Follower(projection, log.reader)
     async with log.worker.connection() as connection:
         await old.start(connection)
@@ -140,4 +140,4 @@ async def test_the_projector_and_readiness_say_what_is_waited_for(
     assert sorted(map(str, waiting)) == sorted(READ_MODELS)
     assert checks["projections"] is False
     (told,) = [one for one in logs if one.get("dependency") == "projections"]
-    assert f"file_list_v1 stands before {NEWER}" in str(told["error"])
+    assert f"file_list_v2 stands before {NEWER}" in str(told["error"])

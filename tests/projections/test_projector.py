@@ -43,7 +43,7 @@ async def test_it_keeps_every_read_model_live(
         announcer.announce(position)
     await announcer.close()
     assert await reached(log, position)
-    assert len(await log.rows("file_list_v1")) == 20
+    assert len(await log.rows("file_list_v2")) == 20
 
 
 async def test_it_goes_on_after_its_connections_were_cut(log: Log, stop: asyncio.Event) -> None:

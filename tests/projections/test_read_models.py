@@ -180,7 +180,7 @@ async def test_a_removed_tenant_leaves_every_view_at_once_and_keeps_its_trail(lo
     await log.append([recorded("t:ls_a", media_id(3), 1, START, requested("t:ls_a", 3))])
     await log.append([removed("t:ls_a", START + HOUR)])
     await log.follow()
-    assert [row[1] for row in await log.rows("file_list_v1")] == [media_id(2)]
+    assert [row[1] for row in await log.rows("file_list_v2")] == [media_id(2)]
     assert await log.rows("pending_uploads_v1") == []
     assert [row[0] for row in await log.rows("storage_stats_v1")] == ["t:ls_b"]
     assert await audit_trail.files_of(log.worker, "t:ls_a") == [media_id(1), media_id(3)]
@@ -193,7 +193,7 @@ async def test_a_completion_after_its_tenants_removal_never_shows(log: Log) -> N
     request, completion = uploaded("t:ls_a", 1)
     await log.append([request, removed("t:ls_a", START + HOUR), completion])
     await log.follow()
-    for table in ("file_list_v1", "storage_stats_v1", "storage_stats_v1_pending"):
+    for table in ("file_list_v2", "storage_stats_v1", "storage_stats_v1_pending"):
         assert await log.rows(table) == []
 
 
@@ -210,7 +210,7 @@ async def test_a_purge_is_unfinished_until_it_is_recorded(log: Log) -> None:
     (purged,) = state.record_purge(at=ending.at + HOUR)
     await log.append([recorded("t:ls_a", media_id(1), 4, ending.at + HOUR, purged)])
     await log.follow()
-    assert await log.rows("unfinished_work_v2") == []
+    assert await log.rows("unfinished_work_v3") == []
 
 
 async def test_a_source_is_unfetched_until_its_bytes_or_its_failure_are_recorded(log: Log) -> None:
@@ -289,4 +289,4 @@ async def test_a_deferred_verification_is_unfinished_until_the_upload_is_over(lo
     ]
     await log.append([msgspec.structs.replace(completion, version=3)])
     await log.follow()
-    assert await log.rows("unfinished_work_v2") == []
+    assert await log.rows("unfinished_work_v3") == []

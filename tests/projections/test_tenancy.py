@@ -69,7 +69,9 @@ async def test_no_query_answers_for_another_owner(two_tenants: Log) -> None:
 
 
 async def test_search_gives_no_id_of_an_owner_the_statement_has_not_set(two_tenants: Log) -> None:
-    call = "search_files(%s, '%%hero%%', '%%hero%%', NULL, NULL, 'created_at', true, NULL, NULL, 9)"
+    call = (
+        "search_files_v2(%s, '%%hero%%', '%%hero%%', NULL, NULL, 'created_at', true, NULL, NULL, 9)"
+    )
     foreign = (
         "SELECT f.* FROM (SELECT set_config('app.owner', 't:ls_a', true) AS owner OFFSET 0) AS c"  # noqa: S608
         f" CROSS JOIN LATERAL (SELECT * FROM {call} WHERE c.owner = c.owner) AS f"
@@ -81,14 +83,14 @@ async def test_search_gives_no_id_of_an_owner_the_statement_has_not_set(two_tena
         assert await cursor.fetchall() == [(media_id(10), True)]
 
 
-@pytest.mark.parametrize("function", ["search_files", "resolve_files"])
+@pytest.mark.parametrize("function", ["search_files_v2", "resolve_files_v2"])
 async def test_a_narrow_function_belongs_to_a_role_that_can_only_read_the_file_list(
     log: Log, function: str
 ) -> None:
     query = """
         SELECT p.prosecdef, r.rolcanlogin, r.rolsuper, r.rolbypassrls,
                array(SELECT table_name::text FROM information_schema.role_table_grants
-                     WHERE grantee = r.rolname AND privilege_type = 'SELECT'),
+                     WHERE grantee = r.rolname AND privilege_type = 'SELECT' ORDER BY 1),
                array(SELECT table_name::text FROM information_schema.role_table_grants
                      WHERE grantee = r.rolname AND privilege_type <> 'SELECT'),
                has_function_privilege('public', p.oid, 'EXECUTE')
@@ -96,4 +98,6 @@ async def test_a_narrow_function_belongs_to_a_role_that_can_only_read_the_file_l
     """
     async with await psycopg.AsyncConnection.connect(log.database) as connection:
         cursor = await connection.execute(query, (function,))
-        assert await cursor.fetchall() == [(True, False, False, False, ["file_list_v1"], [], False)]
+        assert await cursor.fetchall() == [
+            (True, False, False, False, ["file_list_v1", "file_list_v2"], [], False)
+        ]

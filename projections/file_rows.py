@@ -1,0 +1,134 @@
+"""Rows of `file_list_v2` as a batch of facts leaves them, and the statements that write them."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from projections.projection import Statement, columns
+
+TYPES: Mapping[str, str] = {
+    "owner": "text",
+    "media_id": "text",
+    "service_code": "text",
+    "file_name": "text",
+    "folded_name": "text",
+    "search_text": "text",
+    "file_size": "bigint",
+    "mime_type": "text",
+    "category": "text",
+    "key": "text",
+    "is_public": "boolean",
+    "uploaded_by": "text",
+    "created_at": "timestamptz",
+    "updated_at": "timestamptz",
+    "deleted_at": "timestamptz",
+    "deleted_by": "text",
+    "bin_until": "timestamptz",
+    "width": "integer",
+    "height": "integer",
+    "duration_ms": "bigint",
+    "sha256": "text",
+    "placeholder": "text",
+    "dominant_color": "text",
+    "page_count": "integer",
+    "inspection": "text",
+    "renditions": "text",
+}
+"""Every column, and the type it is sent as. JSON travels as text."""
+
+_CASTS = {"renditions": "::jsonb"}
+_IDENTITY = ("owner", "media_id")
+
+_DELETE = """
+DELETE FROM file_list_v2 AS file USING unnest(%b::text[], %b::text[]) AS gone (owner, media_id)
+WHERE file.owner = gone.owner AND file.media_id = gone.media_id
+"""
+
+_DELETE_OWNERS = "DELETE FROM file_list_v2 WHERE owner = ANY (%b::text[])"
+
+Values = dict[str, object]
+
+
+class FileRows:
+    """What a batch makes of the list. Facts are told in their order; the sums are written."""
+
+    def __init__(self) -> None:
+        self._added: dict[str, Values] = {}
+        self._changed: dict[str, Values] = {}
+        self._gone: dict[str, str] = {}
+        self._owners: dict[str, None] = {}
+
+    def add(self, owner: str, media_id: str, **values: object) -> None:
+        """The file joins the library."""
+        self._added[media_id] = {"owner": owner, "media_id": media_id, **values}
+
+    def change(self, owner: str, media_id: str, **values: object) -> None:
+        """These columns of the file have these values now; nothing where it is not listed."""
+        row = self._added.get(media_id)
+        if row is None:
+            row = self._changed.setdefault(media_id, {"owner": owner, "media_id": media_id})
+        row.update(values)
+
+    def remove(self, owner: str, media_id: str) -> None:
+        """The file is in no list any more."""
+        self._changed.pop(media_id, None)
+        if self._added.pop(media_id, None) is None:
+            self._gone[media_id] = owner
+
+    def remove_owner(self, owner: str) -> None:
+        """Nor is any of the owner's, who will have no more."""
+        self._owners[owner] = None
+        self._added = {id_: row for id_, row in self._added.items() if row["owner"] != owner}
+
+    def statements(self) -> Sequence[Statement]:
+        """One for all owners removed, one for all files; one for each set of columns written."""
+        statements = []
+        if self._owners:
+            statements.append(Statement(_DELETE_OWNERS, (list(self._owners),)))
+        if self._gone:
+            statements.append(Statement(_DELETE, (list(self._gone.values()), list(self._gone))))
+        for names, rows in _by_columns(self._changed).items():
+            statements.append(Statement(_update(names), columns(rows)))
+        for names, rows in _by_columns(self._added).items():
+            statements.append(Statement(_upsert(names), columns(rows)))
+        return statements
+
+
+def _by_columns(rows: Mapping[str, Values]) -> Mapping[tuple[str, ...], list[list[object]]]:
+    groups: defaultdict[tuple[str, ...], list[list[object]]] = defaultdict(list)
+    for row in rows.values():
+        names = tuple(name for name in TYPES if name in row)
+        groups[names].append([row[name] for name in names])
+    return groups
+
+
+@cache
+def _new(names: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"%b::{TYPES[name]}[]" for name in names)
+    return f"unnest({arrays}) AS new ({', '.join(names)})"
+
+
+def _values(names: tuple[str, ...]) -> str:
+    return ", ".join(f"new.{name}{_CASTS.get(name, '')}" for name in names)
+
+
+@cache
+def _upsert(names: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in _IDENTITY)
+    # What slipped in after its tenant's removal never shows.
+    return (
+        f"INSERT INTO file_list_v2 ({', '.join(names)}) SELECT {_values(names)} FROM {_new(names)}"  # noqa: S608 - text of ours
+        " WHERE NOT EXISTS (SELECT FROM removed_tenants AS removed WHERE removed.owner = new.owner)"
+        f" ON CONFLICT (media_id) DO UPDATE SET {changes}"
+    )
+
+
+@cache
+def _update(names: tuple[str, ...]) -> str:
+    changes = ", ".join(
+        f"{name} = new.{name}{_CASTS.get(name, '')}" for name in names if name not in _IDENTITY
+    )
+    return (
+        f"UPDATE file_list_v2 AS file SET {changes} FROM {_new(names)}"  # noqa: S608 - text of ours
+        " WHERE file.owner = new.owner AND file.media_id = new.media_id"
+    )
