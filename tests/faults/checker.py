@@ -20,6 +20,9 @@ EFFECTLESS = frozenset({"upload_rejected", "verification_deferred", "ingest_fail
 """What a refused command may record all the same: why."""
 
 
+COMMANDS = ("presign", "ingest", "complete", "delete", "bulk_delete", "restore")
+
+
 class Violation(msgspec.Struct, frozen=True):
     """Something that must never happen, and what shows it."""
 
@@ -43,6 +46,8 @@ class Case:
         self.attempts: dict[str, list[Entry]] = defaultdict(list)
         self.asked: dict[str, float] = {}
         """When a delete of a file was first asked for, by id."""
+        self.restored: dict[str, float] = {}
+        """When a restore of it was first asked for."""
         self.begun: dict[str, float] = {}
         """When a file could first become one: its presign or ingest was asked for, by name."""
         for entry in self.entries:
@@ -51,6 +56,8 @@ class Case:
             if entry.kind == "invoke" and entry.f in {"delete", "bulk_delete"}:
                 for media_id in entry.args.get("ids", [entry.args.get("mediaId")]):
                     self.asked.setdefault(str(media_id), entry.at)
+            if entry.kind == "invoke" and entry.f == "restore":
+                self.restored.setdefault(str(entry.args["mediaId"]), entry.at)
             if entry.kind == "invoke" and entry.f in {"presign", "ingest"}:
                 self.begun[str(entry.args.get("fileName"))] = entry.at
 
@@ -65,12 +72,14 @@ class Case:
 
 def acknowledged(case: Case) -> Iterator[str]:
     """No acknowledged command is lost: its fact is in the log, where the answer says."""
-    for entry in case.ended("ok", "presign", "ingest", "complete", "delete", "bulk_delete"):
+    for entry in case.ended("ok", *COMMANDS):
         body, position = entry.result["body"], int(entry.result["position"])
         if entry.f == "bulk_delete":
             wanted = [(media_id, ENDINGS) for media_id in body["deleted"]]
         elif entry.f == "delete":
             wanted = [(body["id"], ENDINGS)]
+        elif entry.f == "restore":
+            wanted = [(body["id"], frozenset({"file_restored"}))]
         elif entry.f == "presign":
             wanted = [(body["mediaId"], frozenset({"upload_requested"}))]
         elif entry.status == 202:
@@ -96,12 +105,14 @@ def once(case: Case) -> Iterator[str]:
         for name, count in counted.items():
             if name in ONCE and count > 1:
                 yield f"{life.stream} has {count} {name}"
+        if life.deletions > 1:
+            yield f"{life.stream} is deleted {life.deletions} times"
 
 
 def failed(case: Case) -> Iterator[str]:
     """Nothing that was refused has happened, and nothing that nobody asked for."""
     ops = {one.op for one in case.entries if one.kind == "invoke"}
-    for entry in case.ended("fail", "presign", "ingest", "complete", "delete", "bulk_delete"):
+    for entry in case.ended("fail", *COMMANDS):
         for attempt in case.attempts[entry.op]:
             for fact in case.by_correlation[attempt.request_id]:
                 if fact.name not in EFFECTLESS and not _of_ingest(entry, fact):
@@ -204,8 +215,9 @@ def stable_pages(case: Case) -> Iterator[str]:
             stays = case.asked.get(life.stream, entry.at) >= entry.at
             if completed and completed <= first and stays and life.stream not in shown:
                 yield f"{entry.op}: {life.stream} was there throughout, and was skipped"
-            deleted = life.at("file_deleted")
-            if deleted and deleted <= first and life.stream in shown:
+            deleted = life.last("file_deleted")
+            back = life.at("file_restored") or case.restored.get(life.stream, entry.at) < entry.at
+            if deleted and deleted <= first and not back and life.stream in shown:
                 yield f"{entry.op}: {life.stream} was deleted at {deleted}, shown at {first}"
             if case.begun.get(life.file_name, began) > entry.at and life.stream in shown:
                 yield f"{entry.op}: {life.stream} is shown before it was asked for"
@@ -244,7 +256,7 @@ def stored(case: Case) -> Iterator[str]:
         if not life.key:
             continue
         yield from _placed(life, there, shas.get(life.file_name))
-        wanted = {"uploaded": 200, "ended": 404, "purged": 404}.get(life.state)
+        wanted = {"uploaded": 200, "binned": 404, "ended": 404, "purged": 404}.get(life.state)
         served = case.evidence.reachable.get(life.key)
         if served is not None and wanted is not None and life.is_public and served != wanted:
             yield f"{life.stream} is {life.state}, and the edge answers {served}"
@@ -268,9 +280,19 @@ def _placed(life: Life, there: Mapping[tuple[str, str], Stored], sha: str | None
             yield f"{life.stream} has {size} bytes, its object {found.size}"
         elif sha is not None and found.sha != sha:
             yield f"{life.stream} has other bytes than were sent"
-    if (other, life.key) in there:
+    # What was in the bin or private once may keep its private copy until it is purged.
+    if (
+        (other, life.key) in there
+        and life.state != "binned"
+        and not (life.is_public and life.moved)
+    ):
         yield f"{life.stream} stands in {other}, where it does not belong"
-    if life.state in {"ended", "purged"} and found is not None:
+    if life.state == "binned" and ("public", life.key) in there:
+        yield f"{life.stream} is in the bin, and public still has it"
+    if life.state == "binned" and ("private", life.key) not in there:
+        yield f"{life.stream} is in the bin, and its bytes are gone"
+    gone = life.state in {"ended", "purged"}
+    if gone and {("public", life.key), ("private", life.key)} & there.keys():
         yield f"{life.stream} is over, and {home} still has it"
     if life.state == "purged" and ("incoming", life.key) in there:
         yield f"{life.stream} was purged, and incoming still has it"

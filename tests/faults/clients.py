@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import importlib.util
 import random
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -24,6 +25,10 @@ PATIENCE_SECONDS = 30.0
 """How long a client asks again, in the end, for what nobody could say."""
 CLIENT_SECONDS = 40.0
 PAGE = 7
+LEAST_OPERATIONS = 8
+"""Between two strikes, of all clients together."""
+BUSY_SECONDS = 10.0
+HAS_BIN = importlib.util.find_spec("application.bin") is not None
 
 DEADLINES = {"complete": 28.0, "ingest": 22.0}
 """Seconds after which an answer is too late: 15 for what asks the database alone, and 10 for the
@@ -37,7 +42,7 @@ class Known(msgspec.Struct):
     media_id: str
     position: int
     state: str
-    """`uploaded`, `deleting` (asked for, unknown), `deleted`."""
+    """`uploaded`, `deleted`, or one of the two, unknown which: `deleting`, `restoring`."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -85,6 +90,8 @@ class Client:
         self.own: list[str] = []
         """Where the ids of this one's files go, for those of the other workspaces."""
         self.unanswered: list[Unanswered] = []
+        self.done = 0
+        """Things done, well or not."""
         self._ops = 0
         self._http = httpx.AsyncClient(
             timeout=CLIENT_SECONDS,
@@ -112,6 +119,7 @@ class Client:
             (self.look, 4),
             (self.remove, 5),
             (self.remove_many, 2),
+            (self.restore, 3 if HAS_BIN else 0),
             (self.trespass, 2),
         )
         doings, weights = zip(*choices, strict=True)
@@ -120,6 +128,7 @@ class Client:
                 return
             (doing,) = self.chance.choices(doings, weights)
             await doing()
+            self.done += 1
             await asyncio.sleep(self.chance.uniform(0, 2 * pause))
 
     def new_op(self) -> str:
@@ -301,6 +310,18 @@ class Client:
             if file.media_id in answer.body["deleted"]:
                 file.state, file.position = "deleted", max(answer.position, file.position)
 
+    async def restore(self) -> None:
+        """Bring back one of the deleted ones."""
+        deleted = [file for file in self.files.values() if file.state == "deleted"]
+        if not deleted:
+            return
+        file = self.chance.choice(deleted)
+        file.state = "restoring"
+        op, path = self.new_op(), f"/files/{file.media_id}/restore"
+        answer = await self.call(op, "restore", "POST", path, args={"mediaId": file.media_id})
+        if answer is not None and answer.status == httpx.codes.OK:
+            file.state, file.position = "uploaded", max(answer.position, file.position)
+
     async def trespass(self) -> None:
         """Try to see, and to delete, what is another workspace's."""
         if not self.others:
@@ -470,6 +491,16 @@ class Crowd:
     def also(self, work: Coroutine[object, object, None]) -> None:
         """Do this too, until it is over."""
         self._beside.append(asyncio.create_task(work))
+
+    async def until_busy(self) -> None:
+        """Wait until they have done some more things: a strike at nobody proves nothing."""
+        wanted = self._done() + LEAST_OPERATIONS
+        deadline = time.monotonic() + BUSY_SECONDS
+        while self._done() < wanted and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+    def _done(self) -> int:
+        return sum(client.done for client in self.clients)
 
     async def finish(self) -> None:
         """Let them finish what they are at, then ask again for what nobody could say."""

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 
 from tests.faults.checker import Case, Violation, jobs_end, once, stored, whole
-from tests.faults.evidence import facts_of, now, objects_of, unfinished
+from tests.faults.evidence import Work, facts_of, now, objects_of, unfinished
 from tests.faults.stage import Outcome
 from tests.faults.system import System
 
@@ -26,7 +27,7 @@ async def final_look(system: System, outcomes: Sequence[Outcome]) -> list[Violat
     """Wait for the last passes of all purges; what is wrong with any scenario's files then."""
     tenants = [tenant for one in outcomes for tenant in one.evidence.tenants]
     deadline = time.monotonic() + LAST_PASS_SECONDS
-    while await unfinished(system, tenants) and time.monotonic() < deadline:
+    while time.monotonic() < deadline and _due(await unfinished(system, tenants)):
         await asyncio.sleep(POLL_SECONDS)
     found = []
     for outcome in outcomes:
@@ -41,7 +42,13 @@ async def final_look(system: System, outcomes: Sequence[Outcome]) -> list[Violat
         case = Case(last)
         for name, invariant in INVARIANTS.items():
             found += [Violation(name, f"in the end, {what}") for what in invariant(case)]
-        for work in last.work:
+        for work in _due(last.work):
             what = f"in the end, {work.kind} of {work.stream} ({outcome.scenario}) is not done"
             found.append(Violation("every job ends", what))
     return found
+
+
+def _due(work: Sequence[Work]) -> list[Work]:
+    """What is to be done by then: a file in the bin stays there for a month."""
+    soon = now() + timedelta(seconds=LAST_PASS_SECONDS)
+    return [one for one in work if one.not_before is None or one.not_before < soon]

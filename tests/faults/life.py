@@ -20,22 +20,31 @@ LEGAL: dict[str, dict[str, str]] = {
         "upload_expired": "ended",
         "upload_cancelled": "ended",
     },
-    "uploaded": {"file_deleted": "ended"},
+    "uploaded": {
+        "file_deleted": "ended",
+        "file_deleted into the bin": "binned",
+        "visibility_changed": "uploaded",
+    },
+    "binned": {"file_restored": "uploaded", "file_purge_requested": "ended"},
     "ended": {"purge_failed": "ended", "purge_retried": "ended", "objects_purged": "purged"},
     "purged": {},
     "over": {},
 }
 """By state: which facts may come, and what it is then."""
 
+ABOUT_LIFE = frozenset(name for following in LEGAL.values() for name in following)
+"""Other facts (what is in the bytes, what was made of them, where they stand) change no state."""
+
 ONCE = frozenset(
     {
         "ingest_requested", "upload_requested", "verification_deferred", "upload_completed",
-        "upload_rejected", "upload_expired", "upload_cancelled", "file_deleted", "objects_purged",
-        "ingest_failed", "ingest_cancelled",
+        "upload_rejected", "upload_expired", "upload_cancelled", "objects_purged",
+        "ingest_failed", "ingest_cancelled", "file_purge_requested",
     }
 )  # fmt: skip
 ENDINGS = frozenset({"file_deleted", "upload_cancelled", "ingest_cancelled"})
 """What a delete leads to."""
+VISIBILITY = frozenset({"upload_requested", "visibility_changed", "file_restored"})
 
 
 class Life(msgspec.Struct):
@@ -50,6 +59,10 @@ class Life(msgspec.Struct):
     def at(self, *names: str) -> int:
         """The position of the first such fact; 0 for none."""
         return next((fact.position for fact in self.facts if fact.name in names), 0)
+
+    def last(self, name: str) -> int:
+        """The position of the last such fact; 0 for none."""
+        return max((fact.position for fact in self.facts if fact.name == name), default=0)
 
     def fact(self, name: str) -> Fact | None:
         """The first fact of this name."""
@@ -67,8 +80,19 @@ class Life(msgspec.Struct):
 
     @property
     def is_public(self) -> bool:
-        requested = self.fact("upload_requested")
-        return bool(requested and requested.data["is_public"])
+        said = [fact.data["is_public"] for fact in self.facts if fact.name in VISIBILITY]
+        return bool(said and said[-1])
+
+    @property
+    def moved(self) -> bool:
+        """Whether its bytes have ever had to go to the other bucket."""
+        return any(fact.name in {"file_restored", "visibility_changed"} for fact in self.facts)
+
+    @property
+    def deletions(self) -> int:
+        """How often it was deleted more than it was brought back."""
+        names = [fact.name for fact in self.facts]
+        return names.count("file_deleted") - names.count("file_restored")
 
     @property
     def file_name(self) -> str:
@@ -95,7 +119,10 @@ def _walk(life: Life) -> None:
     if len({fact.owner for fact in ordered}) != 1:
         life.wrong = "more than one owner"
     for fact in ordered:
-        following = LEGAL[life.state].get(fact.name)
+        if life.state and fact.name not in ABOUT_LIFE:
+            continue
+        into_bin = fact.name == "file_deleted" and fact.data.get("bin_until")
+        following = LEGAL[life.state].get(f"{fact.name} into the bin" if into_bin else fact.name)
         if following is None:
             life.wrong = life.wrong or f"{fact.name} after {life.state or 'nothing'}"
             return

@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import random
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,8 @@ BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 """`scenario seed` of every run that ever failed: played first, for good."""
 REPLAYED_STRIKES = 2
+STOPPED = 130
+RED = "red"
 KEPT = Path(tempfile.gettempdir()) / "media-faults-failed"
 """Where the histories and the processes' lines of a failed run stay."""
 
@@ -92,14 +95,17 @@ class Run:
         self._console = console
         self._folder = folder
         self._shown = Shown(console)
-        self._chosen = [BY_NAME[name] for name in arguments.scenario] or list(SCENARIOS)
+        named = [BY_NAME[name] for name in arguments.scenario if name != RED]
+        self._chosen = named if arguments.scenario else list(SCENARIOS)
+        self._proving = not arguments.scenario or RED in arguments.scenario
 
     async def play(self) -> int:
         """Play everything; 0 when nothing was violated and every proof turned red."""
         began = time.monotonic()
         with self._shown.shown():
-            await self._scenarios()
-            if not self._arguments.scenario or self._arguments.red:
+            if self._chosen:
+                await self._scenarios()
+            if self._proving:
                 await self._proofs()
         self.report.seconds = time.monotonic() - began
         print_tables(self.report, self._console)
@@ -178,13 +184,12 @@ def _keep(system: System, folder: Path, console: Console) -> None:
 def main() -> int:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__)
-    names = ", ".join(BY_NAME)
-    parser.add_argument("scenario", nargs="*", choices=[*BY_NAME, []], metavar="SCENARIO",
-                        help=f"one or more of: {names}; all of them without")  # fmt: skip
+    names = ", ".join((*BY_NAME, RED))
+    parser.add_argument("scenario", nargs="*", choices=[*BY_NAME, RED, []], metavar="SCENARIO",
+                        help=f"one or more of: {names} (the proofs); all of them without")  # fmt: skip
     parser.add_argument("--strikes", type=int, default=5, help="strikes a scenario (5)")
     parser.add_argument("--seed", type=int, default=None, help="of all that is random")
     parser.add_argument("--report", action="store_true", help="write docs/figures/faults.md")
-    parser.add_argument("--red", action="store_true", help="the red proofs, with SCENARIO too")
     parser.add_argument("--no-final", dest="final", action="store_false",
                         help="do not wait two minutes for the last purges")  # fmt: skip
     arguments = parser.parse_args()
@@ -193,4 +198,16 @@ def main() -> int:
     console = Console(highlight=False)
     console.print(f"seed {arguments.seed}")
     with tempfile.TemporaryDirectory(prefix="media-faults-") as folder:
-        return asyncio.run(Run(arguments, console, Path(folder)).play())
+        return asyncio.run(_until_told(Run(arguments, console, Path(folder)).play()))
+
+
+async def _until_told(work: Coroutine[object, object, int]) -> int:
+    """Do it; SIGTERM and Ctrl-C end it, and all that it started."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return STOPPED

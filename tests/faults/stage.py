@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -41,6 +41,12 @@ PAUSE_SECONDS = 0.06
 """Between two things one client does: a load that two cores carry beside all processes."""
 VOID_ATTEMPTS = 3
 """How often a strike that did not hit is tried again."""
+NOT_IN: Mapping[str, tuple[str, ...]] = {
+    "ended": ("public", "private"),
+    "purged": ("public", "private"),
+    "binned": ("public",),
+}
+"""By state of a file: the buckets that must have been emptied of it."""
 LOOKED_AT = 80
 """Public keys that are asked for at the edge."""
 
@@ -140,6 +146,7 @@ async def play(
         await scenario.prepare(stage)
         for number in range(strikes):
             stage.number = number
+            await crowd.until_busy()
             progress(scenario.name, hits, strikes)
             hit = False
             for _ in range(VOID_ATTEMPTS):
@@ -249,10 +256,11 @@ async def _left_to_do(system: System, crowd: Crowd) -> str:
         if work.not_before is None and work.failure is None:
             return f"{work.kind} of {work.stream} is not done"
     facts = await facts_of(system, crowd.tenants)
-    there = {one.key for one in objects_of(system, crowd.tenants) if one.bucket != "incoming"}
+    there = {(one.bucket, one.key) for one in objects_of(system, crowd.tenants)}
     for life in lives(facts).values():
-        if life.state in {"ended", "purged"} and life.key in there:
-            return f"{life.stream} is over and not removed"
+        for bucket in NOT_IN.get(life.state, ()):
+            if (bucket, life.key) in there:
+                return f"{life.stream} is {life.state}, and {bucket} has it"
     subjects = {told.id for told in journal_of(system)}
     for id_, _, _ in checker._announcements(facts):
         if id_ not in subjects:
