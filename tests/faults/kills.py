@@ -34,19 +34,32 @@ async def power_cut(stage: Stage) -> bool:
 def at(point: str, *processes: str, hits: int = 6) -> Strike:
     """The process dies when it comes by the point for the n-th time, of at most `hits`."""
 
+    def armed(stage: Stage) -> dict[str, str]:
+        return {"MEDIA_STOP_POINT": f"{point}:{stage.chance.randint(1, hits)}"}
+
     async def strike(stage: Stage) -> bool:
         system = stage.system
-        name = processes[stage.number * len(processes) // stage.strikes]
-        hit = stage.chance.randint(1, hits)
-        await system.restart(name, {"MEDIA_STOP_POINT": f"{point}:{hit}"})
-        before = len(system.deaths)
+        # The first strikes are at the first process, the last ones at the last.
+        order = [processes[n * len(processes) // stage.strikes] for n in range(stage.strikes)]
+        name = order[stage.number]
+        if stage.armed != name or name in system.wanted:
+            await system.restart(name, armed(stage))
+            stage.armed_since = len(system.deaths)
+        before = stage.armed_since
+        again = order[stage.number + 1 : stage.number + 2] == [name]
+        stage.armed = name if again else ""
+        if again:
+            # What is started again is told at once where to die next.
+            system.wanted[name] = armed(stage)
         deadline = time.monotonic() + DEATH_SECONDS
         while time.monotonic() < deadline:
             died = [one for one in system.deaths[before:] if one.name == name]
             if died:
+                stage.armed_since = system.deaths.index(died[0]) + 1
                 await system.until_runs(name)
                 return died[0].code == -signal.SIGKILL
             await asyncio.sleep(0.02)
+        stage.armed = ""
         await system.restart(name)
         return False
 

@@ -186,7 +186,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__)
     names = ", ".join((*BY_NAME, RED))
     parser.add_argument("scenario", nargs="*", choices=[*BY_NAME, RED, []], metavar="SCENARIO",
-                        help=f"one or more of: {names} (the proofs); all of them without")  # fmt: skip
+                        help=f"one or more of: {names}; all without")  # fmt: skip
     parser.add_argument("--strikes", type=int, default=5, help="strikes a scenario (5)")
     parser.add_argument("--seed", type=int, default=None, help="of all that is random")
     parser.add_argument("--report", action="store_true", help="write docs/figures/faults.md")

@@ -61,6 +61,10 @@ class Stage:
         self.strikes = strikes
         self.number = 0
         """Of the strike, from 0."""
+        self.armed = ""
+        """The process that has been told where to die next."""
+        self.armed_since = 0
+        """How many deaths there had been."""
 
     def pick_client(self) -> Client:
         """Any of them. What it does besides must not be of files it uses itself."""

@@ -45,6 +45,8 @@ NAMESPACE = "media"
 SUBSCRIBER = "subscriber"
 DATABASE = "media"
 SAID = "faults: "
+NEVER_REACHED = "100000"
+"""A limit is counted all the same, in Redis."""
 
 
 class Death(msgspec.Struct, frozen=True):
@@ -138,10 +140,10 @@ class System:
             "MEDIA_PORT": str(self.ports["api"]),
             "MEDIA_INTERNAL_PORT": str(self.ports["internal"]),
             "MEDIA_EDGE_PORT": str(self.ports["edge"]),
-            "MEDIA_LIMIT_PRESIGN": "0",
-            "MEDIA_LIMIT_INGEST": "0",
-            "MEDIA_LIMIT_LIST": "0",
-            "MEDIA_LIMIT_BULK_DELETE": "0",
+            "MEDIA_LIMIT_PRESIGN": NEVER_REACHED,
+            "MEDIA_LIMIT_INGEST": NEVER_REACHED,
+            "MEDIA_LIMIT_LIST": NEVER_REACHED,
+            "MEDIA_LIMIT_BULK_DELETE": NEVER_REACHED,
             "MEDIA_PERMITTED_SOURCES": self.source.pair,
             "MEDIA_PERMITTED_RECEIVERS": self.hooks.pair,
             # A person waits; a proof has no time.
