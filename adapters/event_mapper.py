@@ -41,7 +41,13 @@ class Upcaster(msgspec.Struct, frozen=True):
     """Pure: the old JSON object in, the new one out."""
 
 
-UPCASTERS: Mapping[str, Upcaster] = {}
+UPCASTERS: Mapping[str, Upcaster] = {
+    "media_file.file_deleted.v1": Upcaster(
+        # Before there was a bin, every deletion was for good.
+        "media_file.file_deleted.v2",
+        lambda data: data | {"bin_until": None},
+    ),
+}
 """By the type that was stored: v1 leads to v2, v2 to v3, until a type the domain has."""
 
 

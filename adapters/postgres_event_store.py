@@ -55,9 +55,10 @@ _MANY = """unnest(%(ordinal)s::integer[], %(version)s::integer[], %(at)s::timest
 AS e (ordinal, version, at, stream, type, owner, actor, access, command_id, correlation_id, data)"""
 
 _KEY_INSERT = """
-INSERT INTO idempotency_keys (owner, user_id, route, key, fingerprint, outcome, position, at)
+INSERT INTO idempotency_keys (owner, user_id, route, key, fingerprint, outcome, position, at,
+                              command_id)
 SELECT set_config('app.owner', %(key_owner)s, true), %(key_user)s, %(key_route)s, %(key_key)s,
-       %(key_fingerprint)s, %(key_outcome)s::json, {position}, %(key_at)s
+       %(key_fingerprint)s, %(key_outcome)s::json, {position}, %(key_at)s, %(key_command_id)s
 """
 _KEY = _KEY_INSERT.format(position=f"{POSITION} + %(key_ordinal)s")
 # The events are selected from the claim, so that a repeat hits the key before the stream.
@@ -87,8 +88,9 @@ APPEND_INGEST_WITH_KEY = (
 CLAIM_ONLY = _KEY_INSERT.format(position="0") + " RETURNING position"
 
 LOAD = f"SELECT {COLUMNS} FROM load_streams(%s)"  # noqa: S608
+COMMAND_STREAMS = "SELECT command_streams(%s)"
 KEPT = owned(
-    "SELECT k.fingerprint, k.outcome::text, k.position FROM idempotency_keys AS k "
+    "SELECT k.fingerprint, k.outcome::text, k.position, k.command_id FROM idempotency_keys AS k "
     "WHERE k.owner = c.owner AND k.user_id = %(user)s AND k.route = %(route)s "
     "AND k.key = %(key)s AND k.at > %(since)s"
 )
@@ -115,6 +117,12 @@ class PostgresEventStore:
         for row in rows:
             histories[row[0]].append(recorded_from_row(row, EVENT_TYPES.decode))
         return histories
+
+    async def command_streams(self, command_id: str) -> Sequence[str]:
+        """The streams that the command appended to."""
+        async with connection(self._pool) as one:
+            cursor = await one.execute(COMMAND_STREAMS, (command_id,), prepare=True)
+            return [stream for (stream,) in await cursor.fetchall()]
 
     async def append(
         self,
@@ -174,7 +182,7 @@ class PostgresEventStore:
         parameters = _key_parameters(owner, user_id, idempotency) | {"since": at - KEY_LIFETIME}
         async with connection(self._pool) as one:
             row = await (await one.execute(KEPT, parameters, prepare=True)).fetchone()
-        return None if row is None else KeptOutcome(row[0], row[1].encode(), row[2])
+        return None if row is None else KeptOutcome(row[0], row[1].encode(), row[2], row[3])
 
     async def _execute(self, statement: str, parameters: Mapping[str, Any]) -> int:
         # Without the transaction that `pool.connection()` would end: the statement is autocommit.
@@ -209,6 +217,7 @@ def append_statement(
             "key_outcome": claim.outcome.decode(),
             "key_ordinal": len(events) - 1,
             "key_at": claim.at,
+            "key_command_id": claim.command_id,
         }
     if not events:
         if claim is None:

@@ -13,6 +13,7 @@ from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
 from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
+from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.postgres_webhooks import PostgresDeliveries, PostgresWebhookTargets
 from adapters.r2_object_store import R2ObjectStore
@@ -24,11 +25,14 @@ from adapters.stop_points import stop_point
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
+from application.bin import Bin
 from application.deletion import Deletion
 from application.ingest import Ingest
 from application.media import Media
+from application.placement import Placement
 from application.ports import Clock, ContentProof, Identities, ObjectStore
 from application.source_receiver import SourceReceiver
+from application.undo import Undo
 from application.upkeep import Upkeep
 from application.upload_reports import UploadReports
 from application.uploads import Uploads
@@ -58,6 +62,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     reports: UploadReports
     ingest: Ingest
     deletion: Deletion
+    bin: Bin
+    undo: Undo
+    placement: Placement
     upkeep: Upkeep
     limits: RedisLimits
     webhooks: Webhooks
@@ -103,6 +110,8 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         media = Media(traced(dying.event_store(pool, stop)), announce=announcer.announce)
         inspector = MagicContentInspector()
         fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
+        locks = PostgresFileLocks(pool, at_once=max(settings.database_pool_size // 2, 1))
+        placement = Placement(media, objects, locks)
         webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)
         yield Runtime(
             settings=settings,
@@ -117,6 +126,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     objects,
                     Verification(objects, inspector, proof),
                     identities,
+                    placement,
                     rules=settings.upload_rules,
                     pending_lifetime=settings.pending_lifetime,
                     owner_bypass=settings.owner_bypass,
@@ -135,7 +145,18 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     clock=utc_now,
                 )
             ),
-            deletion=traced(Deletion(media, objects, owner_bypass=settings.owner_bypass)),
+            deletion=traced(
+                Deletion(
+                    media,
+                    objects,
+                    locks,
+                    owner_bypass=settings.owner_bypass,
+                    bin_for=settings.bin_for,
+                )
+            ),
+            bin=traced(Bin(media, owner_bypass=settings.owner_bypass)),
+            undo=traced(Undo(media, owner_bypass=settings.owner_bypass, bin_for=settings.bin_for)),
+            placement=traced(placement),
             upkeep=traced(
                 Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
             ),

@@ -1,7 +1,6 @@
 """Every `MEDIA_*` variable, typed and checked at start. The one reader of the environment."""
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, Self, get_type_hints
@@ -9,10 +8,20 @@ from urllib.parse import unquote
 
 import msgspec
 
+from adapters.settings_rules import PREFIX, SettingsError, check_origins, check_services
 from adapters.stop_points import stop_point
 from adapters.url_gate import check_permitted
 from domain.access import OwnerBypass
-from domain.media_type import MEDIA_TYPES, ServiceRules, UploadRules
+from domain.media_type import ServiceRules, UploadRules
+
+__all__ = [
+    "DEFAULT_SERVICES",
+    "PREFIX",
+    "Settings",
+    "SettingsError",
+    "child_environment",
+    "variable_of",
+]
 
 DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
 DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
@@ -20,25 +29,17 @@ DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar
 
 DEVELOPMENT_ORIGIN = "http://localhost:3000"
 
-PREFIX = "MEDIA_"
 STANDARD_NAMES = ("otel_", "prometheus_")
 """Fields that begin so are variables other products know too, and have no prefix of ours."""
 MIN_SECRET_LENGTH = 32
-MAX_LIMIT = 100_000
-"""Requests a minute: Redis keeps the time of each, some 10 bytes."""
-ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
-LOCAL_ORIGIN = re.compile(
-    r"https?://([a-z0-9.-]*\.)?(localhost|127\.[0-9.]+|0\.0\.0\.0|\[[0:]*1?\])(:[0-9]+)?"
-)
-"""This machine: any page that runs on it would be trusted."""
-SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
+MOST: Mapping[str, int] = {
+    **dict.fromkeys(("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"), 100_000),
+    "bin_days": 3650,
+    "placement_wait_seconds": 25,
+}
+"""Of the limits because Redis keeps the time of each request, some 10 bytes."""
 LONGEST_INGEST_WAIT = 25
 """Less than `api/process.py` drains for."""
-CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message says which and what to write instead."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +100,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
+    bin_days: int = 30
+    """How long a deleted file can be restored before its bytes are purged; 0 purges at once."""
+    placement_wait_seconds: int = 10
+    """How long a restore, an undo or a change of visibility waits for the bytes to have moved."""
     sweep_interval_seconds: int = 300
     """How often the scheduler asks for the expiry sweep."""
     redrive_after_seconds: int = 120
@@ -173,6 +178,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One JSON object a line, or coloured lines for people."""
 
     @property
+    def bin_for(self) -> timedelta:
+        """`bin_days` as a duration."""
+        return timedelta(days=self.bin_days)
+
+    @property
     def pending_lifetime(self) -> timedelta:
         """`pending_lifetime_seconds` as a duration."""
         return timedelta(seconds=self.pending_lifetime_seconds)
@@ -230,11 +240,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
-        for name in ("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"):
-            if not 0 <= getattr(self, name) <= MAX_LIMIT:
-                raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {MAX_LIMIT}.")
-        self._check_origins()
-        self._check_services()
+        for name, most in MOST.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {most}.")
+        check_origins(self.cors_origins, development=self.environment == "development")
+        check_services(self.services)
         self._check_ingest()
         try:
             stop_point(self.stop_point)
@@ -242,34 +252,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{PREFIX}STOP_POINT: {error}") from None
         if self.environment == "production":
             self._check_production()
-
-    def _check_origins(self) -> None:
-        for origin in self.cors_origins:
-            if ORIGIN.fullmatch(origin) is None:
-                raise SettingsError(
-                    f"{PREFIX}CORS_ORIGINS: {origin!r} is no origin; write https://host[:port], "
-                    "in small letters, without a path or wildcard."
-                )
-            local = LOCAL_ORIGIN.fullmatch(origin) is not None
-            if local and self.environment == "production":
-                raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} is for development only.")
-            if not local and not origin.startswith("https://"):
-                raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} must be https.")
-
-    def _check_services(self) -> None:
-        for code, rules in self.services.items():
-            if SERVICE_CODE.fullmatch(code) is None:
-                raise SettingsError(f"{PREFIX}SERVICES: {code!r} is no service code (a-z, 0-9, -).")
-            if set(rules.max_bytes) != CATEGORIES:
-                raise SettingsError(
-                    f"{PREFIX}SERVICES: max_bytes of {code} needs {', '.join(sorted(CATEGORIES))}."
-                )
-            for mime_type in rules.types:
-                if mime_type not in MEDIA_TYPES:
-                    raise SettingsError(
-                        f"{PREFIX}SERVICES: {code} names {mime_type!r}; "
-                        f"known are {', '.join(MEDIA_TYPES)}."
-                    )
 
     def _check_ingest(self) -> None:
         if not 0 <= self.ingest_wait_seconds <= LONGEST_INGEST_WAIT:

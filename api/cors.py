@@ -8,7 +8,7 @@ from api.parameters import Headers
 METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
 MAX_AGE_SECONDS = 86_400
 EXPOSED = (
-    "Media-Position, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
+    "Media-Command-Id, Media-Position, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
     "Retry-After, X-Request-Id"
 )
 """What a page may read beside the few headers that browsers always show."""

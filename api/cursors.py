@@ -50,5 +50,7 @@ def _binding(owner: str, query: FileQuery) -> str:
         sorted(set(query.mime_types)),
         query.search,
         query.sort,
+        # A page of the library keeps the binding it had before there was a bin.
+        *(("bin",) if query.in_bin else ()),
     )
     return hashlib.sha256(msgspec.json.encode(filters)).hexdigest()[:32]

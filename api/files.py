@@ -19,7 +19,14 @@ from domain.content_disposition import content_disposition
 from domain.errors import InvalidField, MediaNotFound
 from domain.media_type import MEDIA_TYPES, Category
 from domain.owner import tenant, user
-from projections import audit_trail, file_list, file_pages, pending_uploads, storage_stats
+from projections import (
+    audit_trail,
+    bin_pages,
+    file_list,
+    file_pages,
+    pending_uploads,
+    storage_stats,
+)
 from projections.audit_trail import AuditTrailProjection, HistoryEntry
 from projections.file_list import FileListProjection
 from projections.file_pages import FileQuery, Sort
@@ -38,10 +45,11 @@ DOWNLOAD_SECONDS = 300
 """Life of a signed download: long enough to begin one, too short to be shared."""
 
 LIST_PARAMETERS = frozenset(
-    {"limit", "cursor", "service", "type", "mime", "search", "sort", "scope"}
+    {"limit", "cursor", "service", "type", "mime", "search", "sort", "scope", "status"}
 )
 SCOPE = frozenset({"scope"})
-SORTS: tuple[Sort, ...] = get_args(Sort)
+BIN_SORTS: tuple[Sort, ...] = get_args(Sort)
+SORTS = tuple(sort for sort in BIN_SORTS if not sort.endswith("deletedAt"))
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 
@@ -60,7 +68,7 @@ class History(msgspec.Struct, frozen=True):
 
 @get("/files", access=Permission.FILES_READ, event="media.files.list", limit=limits.LIST)
 async def list_files(request: MediaRequest) -> ASGIResponse:
-    """The uploaded files, a page at a time."""
+    """The uploaded files, or with `status=deleted` those in the bin, a page at a time."""
     parameters = query_parameters(request.scope["query_string"], LIST_PARAMETERS)
     owner = scoped_owner(parameters, caller_of(request))
     query = _file_query(parameters)
@@ -70,11 +78,12 @@ async def list_files(request: MediaRequest) -> ASGIResponse:
         query = msgspec.structs.replace(query, after=key)
     wanted = wanted_position(request)
     runtime = runtime_of(request)
+    listing = bin_pages if query.in_bin else file_pages
     found = await read_at(
         request,
         wanted,
         FileListProjection.name,
-        lambda: file_pages.page(
+        lambda: listing.page(
             runtime.pool, owner, query, public_base_url=runtime.settings.public_base_url
         ),
     )
@@ -97,6 +106,12 @@ def scoped_owner(parameters: dict[str, str], caller: Caller) -> str:
 def _file_query(parameters: dict[str, str]) -> FileQuery:
     """The query without its cursor. Raises InvalidField."""
     values: dict[str, object] = {}
+    sorts = SORTS
+    if (status := parameters.get("status", "uploaded")) == "deleted":
+        values = {"in_bin": True, "sort": "-deletedAt"}
+        sorts = BIN_SORTS
+    elif status != "uploaded":
+        raise InvalidField("status", "uploaded or deleted")
     for name, text in parameters.items():
         match name:
             case "limit":
@@ -112,8 +127,8 @@ def _file_query(parameters: dict[str, str]) -> FileQuery:
                     raise InvalidField(name, f"at most {MAX_SEARCH_LENGTH} characters")
                 values["search"] = text
             case "sort":
-                if text not in SORTS:
-                    raise InvalidField(name, f"one of {', '.join(SORTS)}")
+                if text not in sorts:
+                    raise InvalidField(name, f"one of {', '.join(sorts)}")
                 values["sort"] = text
     return FileQuery(**values)  # type: ignore[arg-type]
 

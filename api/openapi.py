@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from adapters.settings import Settings
 from api.errors import STATUS, Envelope, RateLimited, envelope
 from api.limits import Limit
-from api.openapi_examples import MEDIA_ID, POSITION, REFUSALS, WEBHOOK_ID
+from api.openapi_examples import COMMAND_ID, MEDIA_ID, POSITION, REFUSALS, WEBHOOK_ID
 from api.openapi_fields import fields
 from api.openapi_routes import (
     ASKING,
@@ -66,6 +66,11 @@ PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
     "media_id": ("The file's id.", TEXT | {"pattern": "^media_[A-Za-z0-9_-]{16}$"}, MEDIA_ID),
     "webhook_id": ("The webhook's id.", TEXT | {"pattern": "^wh_[A-Za-z0-9]{16}$"}, WEBHOOK_ID),
     "position": ("Of the message.", POSITION_TEXT, POSITION),
+    "command_id": (
+        "`Media-Command-Id` of the command.",
+        TEXT | {"pattern": "^cmd_[0-9a-f]{24,32}$"},
+        COMMAND_ID,
+    ),
 }
 COMMANDS = {"POST", "PATCH", "DELETE"}
 
@@ -197,6 +202,9 @@ def _answer(
     if not is_open:
         why = "The place in the log that was written, or up to which this is known."
         headers["media-position"] = _header(why, POSITION_TEXT, required=True)
+        if method in COMMANDS:
+            why = "The command's id; a repeat under an Idempotency-Key has that of the first."
+            headers["media-command-id"] = _header(why, TEXT, required=True)
     if status == HTTPStatus.ACCEPTED:
         headers["location"] = _header("The status URL.", TEXT)
     if status == HTTPStatus.FOUND:

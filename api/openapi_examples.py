@@ -23,6 +23,7 @@ OTHER_ID = "media_aB3nR7kWq5TzLc1v"
 KEY = "ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.webp"
 URL = f"https://media.example/{KEY}"
 POSITION = "51971153158144"
+COMMAND_ID = "cmd_019dd8a1c4e05c1f2a7b93d84e60"
 
 PRESIGN: Json = {
     "fileName": "hero.webp",
@@ -60,6 +61,10 @@ FILE: Json = {
     "uploadedBy": "user_789",
     "createdAt": "2026-04-29T10:00:00.000Z",
     "updatedAt": "2026-04-29T10:00:03.120Z",
+    "processing": None,
+    "deletedAt": None,
+    "deletedBy": None,
+    "purgeAt": None,
 }
 VERIFYING: Json = {
     "mediaId": MEDIA_ID,
@@ -93,6 +98,7 @@ BULK_DELETED: Json = {
     "deleted": [MEDIA_ID],
     "failed": [{"id": OTHER_ID, "code": "MEDIA_NOT_FOUND", "error": "No such file."}],
 }
+UNDOING: Json = {"commandId": COMMAND_ID, "files": [MEDIA_ID], "processing": []}
 HISTORY: Json = {
     "items": [
         {
@@ -162,6 +168,12 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         errors.TenantRemoved("This workspace was removed."),
         errors.MediaNotFound(OTHER_ID),
         errors.WebhookNotFound(WEBHOOK_ID),
+        errors.CommandNotFound(COMMAND_ID),
+        errors.NotInBin(OTHER_ID),
+        errors.CommandNotUndoable(
+            "An upload is not undone: delete the file instead.", commandId=COMMAND_ID
+        ),
+        errors.UndoImpossible([{"id": OTHER_ID, "reason": "PURGED"}]),
         errors.TooManyWebhooks(20),
         errors.Contention("The file is being changed by others; try again."),
         errors.IdempotencyConflict("This Idempotency-Key was used with another body."),

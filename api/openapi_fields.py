@@ -139,15 +139,24 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "category": {"description": "Follows from the type."},
             "key": {"description": "In the bucket.", "examples": [KEY]},
             "status": {
-                "description": "`uploaded`; `pending_upload` is shown to its uploader only.",
-                "enum": ["uploaded", "pending_upload"],
+                "description": "`uploaded`; `pending_upload` is shown to its uploader only, "
+                "`deleted` in the bin.",
+                "enum": ["uploaded", "pending_upload", "deleted"],
             },
             "isPublic": {"description": "Whether `url` works for everybody."},
             "url": {"description": "Where it is served; null for a private file."},
             "uploadedBy": {"description": "The user's id."},
             "createdAt": {"description": "When the upload was asked for.", **TIME},
             "updatedAt": {"description": "When anything above changed last.", **TIME},
+            "processing": {
+                "description": "`moving` in the answer of a command whose bytes are still on their "
+                "way to where they belong; else null."
+            },
+            "deletedAt": {"description": "When it went into the bin; else null.", **TIME},
+            "deletedBy": {"description": "The user's id; null in the library."},
+            "purgeAt": {"description": "Until then it can be restored; else null.", **TIME},
         },
+        **_bin(),
         "FileList": {
             "items": {"description": "The page; it may be short, also when more follow."},
             "nextCursor": {"description": "For the next page; null at the end."},
@@ -212,6 +221,21 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "code": {"description": "The same for programs; it stays."},
             "status": {"description": "The HTTP status once more.", "minimum": 400},
             "details": {"description": "What belongs to it, as `field` or `limit`."},
+        },
+    }
+
+
+def _bin() -> Mapping[str, Mapping[str, Schema]]:
+    return {
+        "ChangeFile": {"isPublic": {"description": "Whether everybody may fetch it by its URL."}},
+        "Purged": {
+            "id": {"description": "The file that was.", **ID},
+            "purged": {"description": "Its bytes are being removed for good.", "const": True},
+        },
+        "Undoing": {
+            "commandId": {"description": "The command that was undone."},
+            "files": {"description": "The files that are as they were before it."},
+            "processing": {"description": "Those whose bytes are still on their way."},
         },
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from api.bin import Undoing
 from api.errors import (
     Crash,
     MalformedJson,
@@ -12,7 +13,7 @@ from api.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
-from api.files import CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, SORTS, FileList, History
+from api.files import BIN_SORTS, CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, FileList, History
 from api.library_changes import LibraryEvent
 from api.openapi_examples import (
     BULK_DELETED,
@@ -32,6 +33,7 @@ from api.openapi_examples import (
     REPORT,
     STATS,
     STATUS,
+    UNDOING,
     VERIFYING,
     WEBHOOK,
     WEBHOOK_ID,
@@ -40,6 +42,7 @@ from api.openapi_examples import (
 from api.operations import Health, Readiness
 from api.uploads import Presigned, UploadStatus, Verifying
 from api.webhooks import DeliveryList, Queued, Removed, WebhookList, WebhookWithSecret
+from application.bin import ChangeFile, Purged
 from application.deletion import BulkDelete, BulkDeleted, Deleted
 from application.ingest import IngestUrl
 from application.upload_reports import ReportUpload
@@ -121,12 +124,20 @@ LIST_QUERY: Mapping[str, Schema] = {
     },
     "sort": {
         "type": "string",
-        "enum": list(SORTS),
+        "enum": list(BIN_SORTS),
         "default": "-createdAt",
-        "description": "A minus sorts downwards.",
+        "description": "A minus sorts downwards. By `deletedAt` only in the bin, whose default is "
+        "`-deletedAt`.",
         "example": "-fileSize",
     },
     "scope": SCOPE,
+    "status": {
+        "type": "string",
+        "enum": ["uploaded", "deleted"],
+        "default": "uploaded",
+        "description": "`deleted` lists the bin: what was deleted and can be restored.",
+        "example": "uploaded",
+    },
 }
 
 AFTER: Schema = {
@@ -246,6 +257,23 @@ DESCRIBED: Mapping[str, Described] = {
     "media.files.delete": Described(answers={200: (Deleted, DELETED)}, refusals=CHANGING_ONE),
     "media.files.bulk_delete": Described(
         body=BulkDelete, asked={"ids": [MEDIA_ID]}, answers={200: (BulkDeleted, BULK_DELETED)}
+    ),
+    "media.files.restore": Described(
+        answers={200: (FileResource, FILE)}, refusals=(*CHANGING_ONE, errors.NotInBin)
+    ),
+    "media.files.purge": Described(
+        answers={200: (Purged, {"id": MEDIA_ID, "purged": True})},
+        refusals=(*CHANGING_ONE, errors.NotInBin),
+    ),
+    "media.files.change": Described(
+        body=ChangeFile,
+        asked={"isPublic": False},
+        answers={200: (FileResource, FILE | {"isPublic": False, "url": None})},
+        refusals=CHANGING_ONE,
+    ),
+    "media.commands.undo": Described(
+        answers={200: (Undoing, UNDOING)},
+        refusals=(errors.CommandNotFound, errors.CommandNotUndoable, errors.UndoImpossible),
     ),
     "media.files.history": Described(answers={200: (History, HISTORY)}, refusals=OF_ONE_FILE),
     "media.webhooks.add": Described(

@@ -1,5 +1,6 @@
 """Every route of the public app, for the app itself and for what describes it."""
 
+from api import bin as bin_
 from api import files, ingest, library_changes, operations, upload_reports, uploads, webhooks
 
 ROUTES = [
@@ -7,6 +8,7 @@ ROUTES = [
     *upload_reports.ROUTES,
     *ingest.ROUTES,
     *files.ROUTES,
+    *bin_.ROUTES,
     *library_changes.ROUTES,
     *webhooks.ROUTES,
     *operations.ROUTES,

@@ -72,6 +72,10 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 marked = _marked(list(message["headers"]), request_id, line)
+                if (command_id := scope["state"].get("command_id")) is not None:
+                    # Of the first command, where this one repeats it under its Idempotency-Key.
+                    marked.append((b"media-command-id", command_id.encode()))
+                    line["commandId"] = command_id
                 message["headers"] = [*marked, *scope["state"]["headers"]]
             await send(message)
 

@@ -90,13 +90,24 @@ def command_context(request: MediaRequest, fingerprint: str | None) -> Context:
     """
     key = header(request.scope["headers"], b"idempotency-key")
     if key is None:
-        return _context(request, None)
+        return _told(request, _context(request, None))
     if not 1 <= len(key) <= MAX_KEY_LENGTH or any(c < " " or c == "\x7f" for c in key):
         raise InvalidField("Idempotency-Key", f"1 to {MAX_KEY_LENGTH} characters")
     if fingerprint is None:
         raise MalformedJson
     route: str = request.scope["route_handler"].opt["event"]
-    return _context(request, Idempotency(key, route, fingerprint))
+    state = request.scope["state"]
+
+    def repeats(command_id: str) -> None:
+        state["command_id"] = command_id
+
+    return _told(request, _context(request, Idempotency(key, route, fingerprint, repeats)))
+
+
+def _told(request: MediaRequest, context: Context) -> Context:
+    """The answer names the command, whatever it will be."""
+    request.scope["state"]["command_id"] = context.command_id
+    return context
 
 
 def _context(request: MediaRequest, idempotency: Idempotency | None) -> Context:

@@ -1,5 +1,6 @@
 """Who asks, and under which ids: made once per request or job, passed to every command."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -15,6 +16,8 @@ class Idempotency(msgspec.Struct, frozen=True):
     route: str
     fingerprint: str
     """SHA-256 of the canonical JSON body."""
+    repeats: Callable[[str], None] = lambda _: None
+    """Told the id of the command that used the key before: this one is its repeat."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,13 +1,16 @@
-"""Deletion: take files out of the library, then their bytes out of every bucket."""
+"""Deletion: take files out of the library, and what is over out of every bucket."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 
-from application.access import access_of, admit, check_still_open, check_tenant_open, tenant_streams
+from application.access import access_of, admit, check_tenant_open, tenant_streams
 from application.context import Context, SystemContext
-from application.media import Decided, Histories, Media, claim_for, same_request
-from application.ports import BUCKETS, KeyTaken, ObjectStore
+from application.media import Decided, Histories, Media, claim_for
+from application.placement import FileLocks
+from application.ports import BUCKETS, ObjectStore
+from application.repeats import Written, once
 from domain.access import Access, OwnerBypass
 from domain.errors import MediaError, MediaNotFound, OwnershipDenied
 from domain.event import Event
@@ -43,21 +46,23 @@ class BulkDeleted(msgspec.Struct, frozen=True):
     failed: list[Failed]
 
 
-class Written(msgspec.Struct, frozen=True):
-    """The body of a command's answer, as JSON, and the position it wrote."""
-
-    body: bytes
-    position: int
-    file: MediaFile | None = None
-    """The one file it was about, as it was before; unknown to a repeat."""
-
-
 class Deletion:
     """The deletion commands, and the jobs that follow them."""
 
-    def __init__(self, media: Media, objects: ObjectStore, *, owner_bypass: OwnerBypass) -> None:
+    def __init__(
+        self,
+        media: Media,
+        objects: ObjectStore,
+        locks: FileLocks,
+        *,
+        owner_bypass: OwnerBypass,
+        bin_for: timedelta,
+    ) -> None:
+        """`bin_for` is how long a deleted file can be restored; 0: its bytes go at once."""
         self._media = media
         self._objects = objects
+        self._locks = locks
+        self._bin_for = bin_for
         self._owner_bypass: OwnerBypass = owner_bypass
 
     async def delete_file(self, media_id: str, context: Context) -> Written:
@@ -67,11 +72,11 @@ class Deletion:
         async def attempt() -> Written:
             histories = await self._media.load(media_id, *tenant_streams(context))
             file, access = admit(histories, media_id, context, self._owner_bypass)
-            events = file.delete(at=context.at)
+            events = file.delete(at=context.at, bin_for=self._bin_for)
             written = await self._append([_decided(file, access, events)], context, answer)
             return msgspec.structs.replace(written, file=file)
 
-        return await self._once(context, attempt)
+        return await once(self._media, context, attempt)
 
     async def bulk_delete(self, command: BulkDelete, context: Context) -> Written:
         """Delete what can be deleted, atomically; say of each of the others why not."""
@@ -91,7 +96,7 @@ class Deletion:
                     answer.failed.append(Failed(media_id, refusal.code, refusal.message))
             return await self._append(decided, context, answer)
 
-        return await self._once(context, attempt)
+        return await once(self._media, context, attempt)
 
     def _decide_one(self, histories: Histories, media_id: str, context: Context) -> Decided:
         file = histories.file(media_id) if is_media_id(media_id) else None
@@ -100,7 +105,7 @@ class Deletion:
         access = access_of(file, context, self._owner_bypass)
         if access is None:
             raise OwnershipDenied(media_id)
-        return _decided(file, access, file.delete(at=context.at))
+        return _decided(file, access, file.delete(at=context.at, bin_for=self._bin_for))
 
     async def _append(
         self, decided: Sequence[Decided], context: Context, answer: Deleted | BulkDeleted
@@ -112,28 +117,18 @@ class Deletion:
             position = recorded[-1].position if recorded else 0
         return Written(msgspec.json.encode(answer), position)
 
-    async def _once(self, context: Context, attempt: Callable[[], Awaitable[Written]]) -> Written:
-        """The answer of the first time, when the Idempotency-Key was used before."""
-        kept = await self._media.kept_outcome(context)
-        if kept is None:
-            try:
-                return await self._media.repeatedly(attempt)
-            except KeyTaken as taken:
-                kept = same_request(taken.kept, context)
-        await check_still_open(self._media, context.caller.tenant_id)
-        return Written(kept.outcome, kept.position)
-
     async def purge_objects(self, media_id: str, context: SystemContext) -> MediaFile | None:
         """Remove the bytes of an ended file; record it once nothing can write them any more.
 
         The file, unless there is nothing to remove.
         """
-        file = await self._file(media_id)
-        if file is None or not file.ended or file.purged or not file.key:
-            return None
-        for bucket in BUCKETS:
-            await self._objects.delete(bucket, [file.key])
-        return await self._record(file, file.record_purge(at=context.at), context)
+        async with self._locks.hold(media_id):
+            file = await self._file(media_id)
+            if file is None or not file.ended or file.purged or not file.key:
+                return None
+            for bucket in BUCKETS:
+                await self._objects.delete(bucket, [file.key])
+            return await self._record(file, file.record_purge(at=context.at), context)
 
     async def discard_incoming(self, key: str) -> None:
         """Remove the uploaded bytes of a file that now stands in its own bucket."""

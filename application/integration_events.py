@@ -14,6 +14,7 @@ import msgspec
 from domain.event import Event, Recorded
 from domain.media_file_events import FileDeleted, UploadCompleted, UploadExpired, UploadRejected
 from domain.owner import parse
+from domain.placement_events import FileRestored, VisibilityChanged
 
 SOURCE = "/media-service"
 POSITION_DIGITS = 19
@@ -57,7 +58,7 @@ class MediaUploaded(Announcement, frozen=True, kw_only=True):
 
 
 class MediaDeleted(Announcement, frozen=True, kw_only=True):
-    """The file left the library; its bytes are being removed."""
+    """The file left the library; its public bytes are being removed. It may be restored."""
 
     TYPE: ClassVar[str] = "media.deleted"
 
@@ -69,6 +70,27 @@ class MediaDeleted(Announcement, frozen=True, kw_only=True):
     is_public: bool
     reason: str
     """`user` or `tenant_removed`."""
+
+
+class MediaRestored(Announcement, frozen=True, kw_only=True):
+    """A deleted file came back; its bytes are being put where they were, under the same key."""
+
+    TYPE: ClassVar[str] = "media.restored"
+
+    service_code: str
+    file_name: str
+    file_size: int
+    """Bytes."""
+    mime_type: str
+    is_public: bool
+
+
+class MediaVisibilityChanged(Announcement, frozen=True, kw_only=True):
+    """The file became public or private; a URL of before no longer works, or one works now."""
+
+    TYPE: ClassVar[str] = "media.visibility_changed"
+
+    is_public: bool
 
 
 class MediaExpired(Announcement, frozen=True, kw_only=True):
@@ -117,6 +139,8 @@ class IntegrationEvent(msgspec.Struct, frozen=True, kw_only=True):
 ANNOUNCED: Mapping[type[Event], type[Announcement]] = {
     UploadCompleted: MediaUploaded,
     FileDeleted: MediaDeleted,
+    FileRestored: MediaRestored,
+    VisibilityChanged: MediaVisibilityChanged,
     UploadExpired: MediaExpired,
     UploadRejected: MediaRejected,
 }
@@ -185,6 +209,17 @@ def _announcement(recorded: Recorded) -> Announcement | None:
                 is_public=event.is_public,
                 reason=event.reason,
             )
+        case FileRestored() as event:
+            return MediaRestored(
+                **_file(recorded, event.key),
+                service_code=event.service_code,
+                file_name=event.file_name,
+                file_size=event.file_size,
+                mime_type=event.mime_type,
+                is_public=event.is_public,
+            )
+        case VisibilityChanged() as event:
+            return MediaVisibilityChanged(**_file(recorded, event.key), is_public=event.is_public)
         case UploadExpired() as event:
             return MediaExpired(**_file(recorded, event.key))
         case UploadRejected() as event:

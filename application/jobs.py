@@ -62,6 +62,15 @@ class PurgeObjects(Job, frozen=True, kw_only=True):
     """When the last possible writer is gone: a second, final pass."""
 
 
+class PlaceObjects(Job, frozen=True, kw_only=True):
+    """Move the bytes of a file into the bucket where they belong."""
+
+    NAME: ClassVar[str] = "place_objects"
+    media_id: str
+    not_before: datetime | None = None
+    """When the last possible writer is gone: a second, final pass."""
+
+
 class DeliverWebhook(Job, frozen=True, kw_only=True):
     """Send a webhook the messages that are due."""
 
@@ -100,6 +109,7 @@ JOBS: tuple[type[Job], ...] = (
     DiscardIncoming,
     VerifyUpload,
     PurgeObjects,
+    PlaceObjects,
     DeliverWebhook,
     RetryWebhook,
     RemoveTenantFiles,

@@ -60,6 +60,10 @@ class Media:
         """The histories of the streams."""
         return Histories(await self._store.load(streams))
 
+    async def command_streams(self, command_id: str) -> Sequence[str]:
+        """The streams that the command appended to, across tenants: admission comes after."""
+        return await self._store.command_streams(command_id)
+
     async def append(
         self,
         decided: Sequence[Decided],
@@ -120,6 +124,8 @@ def same_request(kept: KeptOutcome, context: Context) -> KeptOutcome:
     """The kept outcome, if the body is the same. Raises IdempotencyConflict."""
     if context.idempotency is None or kept.fingerprint != context.idempotency.fingerprint:
         raise IdempotencyConflict("This Idempotency-Key was used with another body.")
+    if kept.command_id is not None:
+        context.idempotency.repeats(kept.command_id)
     return kept
 
 
@@ -133,6 +139,7 @@ def claim_for(context: Context, outcome: object) -> KeyClaim | None:
         idempotency=context.idempotency,
         outcome=msgspec.json.encode(outcome),
         at=context.at,
+        command_id=context.command_id,
     )
 
 

@@ -1,11 +1,13 @@
 """The whole pipeline on one screen: whenever this happened, that is to be done. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from application.jobs import (
     DiscardIncoming,
     FetchSource,
     Job,
+    PlaceObjects,
     PurgeObjects,
     RemoveTenantFiles,
     VerifyUpload,
@@ -21,6 +23,7 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
+from domain.placement_events import FilePurgeRequested, FileRestored, VisibilityChanged
 from domain.tenant import TenantRemoved
 
 
@@ -34,13 +37,24 @@ def react(recorded: Recorded) -> Sequence[Job]:
             return [DiscardIncoming(media_id=stream, key=event.key)]
         case VerificationDeferred():
             return [VerifyUpload(media_id=stream)]
+        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as event:
+            return _until_settled(PlaceObjects, recorded, event.settles_at)
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:
-            now = PurgeObjects(media_id=stream)
-            if event.settles_at <= recorded.at:
-                return [now]
-            return [now, PurgeObjects(media_id=stream, not_before=event.settles_at)]
+            return _until_settled(PurgeObjects, recorded, event.settles_at)
+        case FilePurgeRequested() as event:
+            return _until_settled(PurgeObjects, recorded, event.settles_at)
         case PurgeRetried():
             return [PurgeObjects(media_id=stream)]
         case TenantRemoved():
             return [RemoveTenantFiles(tenant_id=stream.removeprefix("tenant_"))]
     return []
+
+
+def _until_settled(
+    kind: type[PlaceObjects | PurgeObjects], recorded: Recorded, settles_at: datetime
+) -> Sequence[Job]:
+    """At once, and once more when nothing that began before can still be writing."""
+    now = kind(media_id=recorded.stream)
+    if settles_at <= recorded.at:
+        return [now]
+    return [now, kind(media_id=recorded.stream, not_before=settles_at)]

@@ -42,6 +42,8 @@ class KeptOutcome(msgspec.Struct, frozen=True):
     outcome: bytes
     """JSON, as given to `append`."""
     position: int
+    command_id: str | None = None
+    """Of that command; None where a version before ids were kept wrote it."""
 
 
 class StreamChanged(Exception):
@@ -64,6 +66,7 @@ class KeyClaim(msgspec.Struct, frozen=True):
     idempotency: Idempotency
     outcome: bytes
     at: datetime
+    command_id: str | None = None
 
 
 class IngestSource(msgspec.Struct, frozen=True):
@@ -82,6 +85,13 @@ class EventStore(Protocol):
         """The whole history of each stream, oldest first; a missing stream is an empty history.
 
         Reads across tenants by exact stream id: the ownership check comes after.
+        """
+        ...
+
+    async def command_streams(self, command_id: str) -> Sequence[str]:
+        """The streams that the command appended to, by its exact id; none when there is none.
+
+        Reads across tenants: the ownership check comes after.
         """
         ...
 
@@ -253,6 +263,10 @@ class WorkList(Protocol):
 
     def overdue_uploads(self, before: datetime) -> AsyncIterator[str]:
         """Ids of uploads that are pending and were requested before the time."""
+        ...
+
+    def overdue_bins(self, before: datetime) -> AsyncIterator[str]:
+        """Ids of files whose time in the bin was over at the time."""
         ...
 
     async def unfinished_jobs(self, before: datetime, limit: int) -> Sequence[Job]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from application.context import SystemContext
 from application.media import Decided, Media
 from application.ports import Clock, ObjectStore, WorkList
+from domain import bin as bin_
 from domain.access import Access
 from domain.errors import MediaNotFound
 from domain.event import Event
@@ -57,6 +58,15 @@ class Upkeep:
             await self._objects.delete("incoming", keys)
         return expired
 
+    async def empty_bins(self, work: WorkList, context: SystemContext) -> int:
+        """Let go for good what was in the bin for its time; how many files."""
+        purged = 0
+        async for ids in _chunks(work.overdue_bins(context.at), CHUNK):
+            purged += await self._decide_all(
+                ids, context, lambda file: bin_.end_retention(file, at=context.at)
+            )
+        return purged
+
     async def remove_tenant(self, tenant_id: str, context: SystemContext) -> int:
         """Close the workspace to commands and take its files out of every view; the position."""
 
@@ -89,9 +99,7 @@ class Upkeep:
         owner = str(tenant(tenant_id))
         # Now, not when the job began: `settles_at` counts from it, and this may take long.
         async for ids in _chunks(work.files_of(owner), CHUNK):
-            await self._decide_all(
-                ids, context, lambda file: file.delete(at=self._clock(), reason="tenant_removed")
-            )
+            await self._decide_all(ids, context, lambda file: bin_.remove(file, at=self._clock()))
         events = current.record_files_removed()
         await self._media.append(
             [Decided(stream, owner, current.version, Access.SYSTEM, events)], context

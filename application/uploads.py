@@ -12,6 +12,7 @@ import msgspec
 from application.access import access_of, admit, check_still_open, tenant_streams
 from application.context import Context, SystemContext
 from application.media import Decided, Media, claim_for, same_request
+from application.placement import Placement
 from application.ports import (
     Identities,
     KeyClaim,
@@ -84,6 +85,7 @@ class Uploads:
         objects: ObjectStore,
         verification: Verification,
         identities: Identities,
+        placement: Placement,
         *,
         rules: UploadRules,
         pending_lifetime: timedelta,
@@ -94,6 +96,7 @@ class Uploads:
         self._objects = objects
         self._verification = verification
         self._identities = identities
+        self._placement = placement
         self._rules = rules
         self._pending_lifetime = pending_lifetime
         self._owner_bypass: OwnerBypass = owner_bypass
@@ -255,6 +258,9 @@ class Uploads:
             current = (await self._media.load(file.id)).file(file.id)
             if current is not None and current.ended:
                 await self._withdraw(file)
+            elif current is not None and current.belongs not in (None, bucket_of(file)):
+                # Deleted into the bin, or made private: what we have written is out of place.
+                await self._placement.put(current)
             raise
         except TenantRemoved:
             await self._withdraw(file)

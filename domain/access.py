@@ -20,6 +20,8 @@ class Permission(StrEnum):
     FILES_READ = "media:files.read"
     FILES_WRITE = "media:files.write"
     WEBHOOKS_WRITE = "media:webhooks.write"
+    OWNER = SYSTEM_OWNER
+    """Of what only `system:owner` may do."""
 
 
 class Access(StrEnum):

@@ -1,6 +1,6 @@
 """Facts that refuse a command or a query, with stable codes; HTTP is `api/errors.py`'s."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -39,6 +39,39 @@ class MediaNotFound(MediaError):
 
     def __init__(self, media_id: str) -> None:
         super().__init__("No such file.", mediaId=media_id)
+
+
+class NotInBin(MediaError):
+    """The file is in the library: there is nothing to restore, and nothing to purge."""
+
+    code = "NOT_IN_BIN"
+
+    def __init__(self, media_id: str) -> None:
+        super().__init__("This file is not in the bin.", mediaId=media_id)
+
+
+class CommandNotFound(MediaError):
+    """No such command, or none whose files the caller may change."""
+
+    code = "COMMAND_NOT_FOUND"
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__("No such command.", commandId=command_id)
+
+
+class CommandNotUndoable(MediaError):
+    """The command did something that has no inverse, such as an upload."""
+
+    code = "COMMAND_NOT_UNDOABLE"
+
+
+class UndoImpossible(MediaError):
+    """Later events stand in the way; `files` says of each file which. Nothing was undone."""
+
+    code = "UNDO_IMPOSSIBLE"
+
+    def __init__(self, files: Sequence[Mapping[str, str]]) -> None:
+        super().__init__("What the command did cannot be taken back any more.", files=list(files))
 
 
 class WebhookNotFound(MediaError):

@@ -5,10 +5,13 @@ from typing import Final
 
 from domain.event import Event
 from domain.media_file_events import FileDeleted, UploadCompleted, UploadExpired, UploadRejected
+from domain.placement_events import FileRestored, VisibilityChanged
 
 INTEGRATION_TYPES: Final[Mapping[type[Event], str]] = {
     UploadCompleted: "media.uploaded",
     FileDeleted: "media.deleted",
+    FileRestored: "media.restored",
+    VisibilityChanged: "media.visibility_changed",
     UploadExpired: "media.expired",
     UploadRejected: "media.rejected",
 }

@@ -2,12 +2,12 @@
 
 IngestRequested → UploadRequested | IngestFailed | IngestCancelled
 UploadRequested → UploadCompleted | UploadExpired | UploadRejected | UploadCancelled
-UploadCompleted → FileDeleted; every ending → ObjectsPurged (PurgeFailed → PurgeRetried between)
+UploadCompleted → FileDeleted → FileRestored, any number of times (`domain/bin.py`)
+every ending → ObjectsPurged (PurgeFailed → PurgeRetried between)
 """
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Self
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from domain.errors import MediaNotFound, UploadIncomplete, UploadMismatch, recalled
 from domain.errors import UploadExpired as UploadHasExpired
 from domain.event import Event, Recorded
+from domain.media_file_changes import Status, bin_changes, ingest_changes
 from domain.media_file_events import (
     Ending,
     FileDeleted,
@@ -31,22 +32,15 @@ from domain.media_file_events import (
     UploadRequested,
     VerificationDeferred,
 )
+from domain.placement import Binned, Home, Placement
+
+__all__ = ["UPLOAD_URL_LIFETIME", "VERIFICATION_TIME_LIMIT", "MediaFile", "Status"]
 
 UPLOAD_URL_LIFETIME = timedelta(hours=1)
 """Spec 6.7."""
 VERIFICATION_TIME_LIMIT = timedelta(seconds=60)
 """No verification writes an object later than this after it began; what is deleted while one
 may still run is purged once more when it no longer can."""
-
-
-class Status(StrEnum):
-    """Where a file is in its life."""
-
-    PENDING = "pending_upload"
-    UPLOADED = "uploaded"
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-    DELETED = "deleted"
 
 
 class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +68,9 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     deferred: bool = False
     purged: bool = False
     purge_failed: bool = False
+    in_bin: Binned | None = None
+    """None in the library, and once it left the bin for good."""
+    placement: Placement = Placement()
 
     @classmethod
     def from_history(cls, history: Iterable[Recorded]) -> Self | None:
@@ -92,7 +89,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
         def ended(status: Status, event: Ending) -> dict[str, object]:
             return {"status": status, "settles_at": event.settles_at, "updated_at": recorded.at}
 
-        changes = _ingest_changes(recorded)
+        changes = ingest_changes(recorded) | bin_changes(recorded)
         match recorded.event:
             case VerificationDeferred():
                 changes = {"deferred": True}
@@ -108,7 +105,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
             case UploadExpired() as expired:
                 changes = ended(Status.EXPIRED, expired)
             case UploadCancelled() | FileDeleted() as deleted:
-                changes = ended(Status.DELETED, deleted)
+                changes = ended(Status.DELETED, deleted) | changes
             case ObjectsPurged():
                 changes = {"purged": True, "purge_failed": False}
             case PurgeFailed():
@@ -116,54 +113,65 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
             case PurgeRetried():
                 changes = {"purge_failed": False}
         return msgspec.structs.replace(
-            file, version=recorded.version, position=recorded.position, **changes
+            file,
+            version=recorded.version,
+            position=recorded.position,
+            placement=file.placement.after(recorded),
+            **changes,
         )
 
     @classmethod
     def _begun(cls, recorded: Recorded) -> Self:
-        match recorded.event:
-            case IngestRequested() as asked:
-                return cls(
-                    id=recorded.stream,
-                    owner=recorded.owner,
-                    file_name=asked.file_name or "",
-                    file_size=0,
-                    mime_type="",
-                    service_code=asked.service_code,
-                    key="",
-                    is_public=asked.is_public,
-                    uploaded_by=asked.uploaded_by,
-                    sha256=None,
-                    status=Status.PENDING,
-                    created_at=recorded.at,
-                    updated_at=recorded.at,
-                    version=recorded.version,
-                    position=recorded.position,
-                )
-            case UploadRequested() as requested:
-                return cls(
-                    id=recorded.stream,
-                    owner=recorded.owner,
-                    file_name=requested.file_name,
-                    file_size=requested.file_size,
-                    mime_type=requested.mime_type,
-                    service_code=requested.service_code,
-                    key=requested.key,
-                    is_public=requested.is_public,
-                    uploaded_by=requested.uploaded_by,
-                    sha256=requested.sha256,
-                    status=Status.PENDING,
-                    created_at=recorded.at,
-                    updated_at=recorded.at,
-                    version=recorded.version,
-                    position=recorded.position,
-                )
-        raise ValueError(f"{recorded.stream} does not begin with a request")
+        begun = recorded.event
+        if isinstance(begun, IngestRequested):
+            name, size, mime_type, key, sha256 = begun.file_name or "", 0, "", "", None
+        elif isinstance(begun, UploadRequested):
+            name, size, mime_type = begun.file_name, begun.file_size, begun.mime_type
+            key, sha256 = begun.key, begun.sha256
+        else:
+            raise ValueError(f"{recorded.stream} does not begin with a request")  # noqa: TRY004 - a broken stream
+        return cls(
+            id=recorded.stream,
+            owner=recorded.owner,
+            file_name=name,
+            file_size=size,
+            mime_type=mime_type,
+            service_code=begun.service_code,
+            key=key,
+            is_public=begun.is_public,
+            uploaded_by=begun.uploaded_by,
+            sha256=sha256,
+            status=Status.PENDING,
+            created_at=recorded.at,
+            updated_at=recorded.at,
+            version=recorded.version,
+            position=recorded.position,
+        )
 
     @property
     def ended(self) -> bool:
         """Whether the life of the file is over and its bytes are to go."""
-        return self.status in {Status.REJECTED, Status.EXPIRED, Status.DELETED}
+        over = {Status.REJECTED, Status.EXPIRED, Status.DELETED}
+        return self.status in over and self.in_bin is None
+
+    @property
+    def belongs(self) -> Home | None:
+        """The bucket its bytes are to stand in; None where they are nowhere yet, or no more."""
+        if self.in_bin is not None:
+            return "private"
+        if self.status is not Status.UPLOADED:
+            return None
+        return "public" if self.is_public else "private"
+
+    def last_write(self, *, at: datetime) -> datetime:
+        """When nothing that began before can still be writing an object of this uploaded file.
+
+        A second, slower complete may still be copying, but only one that began before the first
+        was recorded: which is up to one limit after `completed_at`, the time at which the first
+        began, and the second then has a limit of its own. So may a placement.
+        """
+        completed = (self.completed_at or at) + 2 * VERIFICATION_TIME_LIMIT
+        return max(at, completed, self.placement.last_write(at=at))
 
     @property
     def awaits_source(self) -> bool:
@@ -237,9 +245,12 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
             return [IngestFailed(code=UploadHasExpired.code, detail=late)]
         return [UploadExpired(key=self.key, settles_at=at + VERIFICATION_TIME_LIMIT)]
 
-    def delete(self, *, at: datetime, reason: str = "user") -> list[Event]:
+    def delete(
+        self, *, at: datetime, reason: str = "user", bin_for: timedelta = timedelta(0)
+    ) -> list[Event]:
         """Decide to delete an uploaded file, or to cancel a pending upload.
 
+        The file can be restored for the time `bin_for`; 0: its bytes go at once.
         Raises MediaNotFound when there is nothing left to delete.
         """
         match self.status:
@@ -249,10 +260,6 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                 settles_at = at + VERIFICATION_TIME_LIMIT
                 return [UploadCancelled(key=self.key, reason=reason, settles_at=settles_at)]
             case Status.UPLOADED:
-                # A second, slower complete may still be copying, but only one that began before
-                # the first was recorded: which is up to one limit after `completed_at`, the time
-                # at which the first began, and the second then has a limit of its own.
-                last_write = (self.completed_at or at) + 2 * VERIFICATION_TIME_LIMIT
                 return [
                     FileDeleted(
                         file_name=self.file_name,
@@ -262,7 +269,8 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                         key=self.key,
                         is_public=self.is_public,
                         reason=reason,
-                        settles_at=max(at, last_write),
+                        settles_at=self.last_write(at=at),
+                        bin_until=at + bin_for if bin_for else None,
                     )
                 ]
             case _:
@@ -283,29 +291,3 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     def retry_purge(self) -> list[Event]:
         """Decide to try the removal of the bytes again, after it had failed."""
         return [PurgeRetried(key=self.key)] if self.purge_failed else []
-
-
-def _ingest_changes(recorded: Recorded) -> dict[str, object]:
-    """What an event of an ingest changes before its bytes are verified as any others are."""
-    match recorded.event:
-        case UploadRequested() as fetched:
-            return {
-                "file_name": fetched.file_name,
-                "file_size": fetched.file_size,
-                "mime_type": fetched.mime_type,
-                "key": fetched.key,
-                "sha256": fetched.sha256,
-                "updated_at": recorded.at,
-            }
-        case IngestFailed() as failed:
-            return {
-                "status": Status.EXPIRED
-                if failed.code == UploadHasExpired.code
-                else Status.REJECTED,
-                "rejection": failed.detail,
-                "rejection_code": failed.code,
-                "updated_at": recorded.at,
-            }
-        case IngestCancelled():
-            return {"status": Status.DELETED, "updated_at": recorded.at}
-    return {}

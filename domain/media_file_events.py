@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from domain.event import Event
+from domain.placement_events import PLACEMENT_EVENTS, FilePurgeRequested
 
 
 class IngestRequested(Event, frozen=True, kw_only=True):
@@ -106,9 +107,9 @@ class UploadCancelled(Event, frozen=True, kw_only=True):
 
 
 class FileDeleted(Event, frozen=True, kw_only=True):
-    """The file left the library; its bytes are to be removed from every bucket."""
+    """The file left the library, for the bin or for good."""
 
-    TYPE: ClassVar[str] = "media_file.file_deleted.v1"
+    TYPE: ClassVar[str] = "media_file.file_deleted.v2"
     file_name: str
     file_size: int
     mime_type: str
@@ -118,7 +119,9 @@ class FileDeleted(Event, frozen=True, kw_only=True):
     reason: str
     """`user` or `tenant_removed`."""
     settles_at: datetime
-    """From then on no verification of this file can still be writing."""
+    """From then on nothing that began before can still be writing an object of this file."""
+    bin_until: datetime | None
+    """Until then it can be restored; None: its bytes are to be removed from every bucket."""
 
 
 class ObjectsPurged(Event, frozen=True, kw_only=True):
@@ -143,7 +146,7 @@ class PurgeRetried(Event, frozen=True, kw_only=True):
     key: str
 
 
-Ending = UploadRejected | UploadExpired | UploadCancelled | FileDeleted
+Ending = UploadRejected | UploadExpired | UploadCancelled | FileDeleted | FilePurgeRequested
 
 MEDIA_FILE_EVENTS: tuple[type[Event], ...] = (
     IngestRequested,
@@ -159,4 +162,5 @@ MEDIA_FILE_EVENTS: tuple[type[Event], ...] = (
     ObjectsPurged,
     PurgeFailed,
     PurgeRetried,
+    *PLACEMENT_EVENTS,
 )

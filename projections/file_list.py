@@ -7,6 +7,7 @@ import msgspec
 
 from domain.event import Event, Recorded
 from domain.media_file_events import FileDeleted, UploadCompleted
+from domain.placement_events import FilePurgeRequested, FileRestored, VisibilityChanged
 from domain.tenant import TenantRemoved
 from projections.file_resource import (
     FILE_COLUMNS,
@@ -24,12 +25,15 @@ UPLOADED = "uploaded"
 
 
 class FileListProjection:
-    """Uploaded files come, deleted ones go, and all of a removed tenant's at once."""
+    """Uploaded files come, deleted ones go into the bin or for good; a tenant's all at once."""
 
     name: ClassVar[str] = "file_list_v2"
     event_types: ClassVar[tuple[type[Event], ...] | None] = (
         UploadCompleted,
         FileDeleted,
+        FileRestored,
+        VisibilityChanged,
+        FilePurgeRequested,
         TenantRemoved,
     )
 
@@ -41,8 +45,14 @@ class FileListProjection:
             match recorded.event:
                 case UploadCompleted() as event:
                     rows.add(owner, media_id, **_uploaded(event), updated_at=recorded.at)
-                case FileDeleted():
+                case FileDeleted(bin_until=None) | FilePurgeRequested():
                     rows.remove(owner, media_id)
+                case FileDeleted() as event:
+                    rows.change(owner, media_id, **_binned(recorded, event))
+                case FileRestored():
+                    rows.change(owner, media_id, **NOT_BINNED, updated_at=recorded.at)
+                case VisibilityChanged() as event:
+                    rows.change(owner, media_id, is_public=event.is_public, updated_at=recorded.at)
                 case TenantRemoved():
                     rows.remove_owner(owner)
         return rows.statements()
@@ -64,6 +74,20 @@ def _uploaded(event: UploadCompleted) -> Values:
         "uploaded_by": event.uploaded_by,
         # Cursors carry milliseconds: what they compare with has no more.
         "created_at": requested_at.replace(microsecond=requested_at.microsecond // 1000 * 1000),
+    }
+
+
+NOT_BINNED: Values = {"deleted_at": None, "deleted_by": None, "bin_until": None}
+
+
+def _binned(recorded: Recorded, event: FileDeleted) -> Values:
+    at = recorded.at
+    return {
+        # As created_at: a cursor may compare with it.
+        "deleted_at": at.replace(microsecond=at.microsecond // 1000 * 1000),
+        "deleted_by": recorded.actor.removeprefix("user:"),
+        "bin_until": event.bin_until,
+        "updated_at": at,
     }
 
 

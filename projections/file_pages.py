@@ -1,6 +1,6 @@
 """Pages of `file_list_v2`: keyset only, filtered, searched and sorted. Read by `GET /files`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Literal
@@ -13,12 +13,23 @@ from projections.file_resource import FILE_COLUMNS, FileResource, from_row
 from projections.folded_name import fold, like_pattern, search_text
 from projections.reading import Answer, Pool, fetch_owned, owned
 
-Sort = Literal["createdAt", "-createdAt", "fileName", "-fileName", "fileSize", "-fileSize"]
+Sort = Literal[
+    "createdAt",
+    "-createdAt",
+    "fileName",
+    "-fileName",
+    "fileSize",
+    "-fileSize",
+    "deletedAt",
+    "-deletedAt",
+]
+"""The last two of the bin alone."""
 
 _COLUMNS = {
     "createdAt": ("created_at", "timestamptz"),
     "fileName": ("folded_name", "text"),
     "fileSize": ("file_size", "bigint"),
+    "deletedAt": ("deleted_at", "timestamptz"),
 }
 _SHORTEST_TRIGRAM = 3
 LISTED = "owner = c.owner AND deleted_at IS NULL"
@@ -36,6 +47,8 @@ class PageKey(msgspec.Struct, frozen=True, array_like=True):
 class FileQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What to list. Empty filters let everything through."""
 
+    in_bin: bool = False
+    """What is in the bin, instead of the library (`projections/bin_pages.py`)."""
     services: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
     mime_types: tuple[str, ...] = ()
@@ -63,6 +76,27 @@ async def page(
     pool: Pool, owner: str, query: FileQuery, *, public_base_url: str
 ) -> Answer[FilePage]:
     """One page of the owner's uploaded files. Raises DatabaseUnavailable."""
+    parameters = parameters_of(owner, query)
+    if query.search:
+        sql = _search_sql(query.sort, query.limit + 1)
+    elif query.services or parameters["types"] is not None:
+        if parameters["types"] is None:
+            parameters["types"] = list(MEDIA_TYPES)
+        sql = _filtered_sql(
+            query.sort, query.limit + 1, bool(query.services), query.after is not None
+        )
+    else:
+        sql = _plain_sql(query.sort, query.limit + 1, query.after is not None)
+    answer = await fetch_owned(pool, sql, parameters)
+
+    def shown(row: tuple[object, ...]) -> FileResource:
+        return from_row(row, status=UPLOADED, public_base_url=public_base_url)  # type: ignore[arg-type]
+
+    return Answer(page_of(answer.found, query, shown), answer.position)
+
+
+def parameters_of(owner: str, query: FileQuery) -> dict[str, object]:
+    """What the statements of a page are given."""
     types = _types(query)
     if types is not None and not types:
         types = [""]
@@ -72,6 +106,7 @@ async def page(
         "types": types,
         "value": query.after and query.after.value,
         "id": query.after and query.after.media_id,
+        "pattern": None,
     }
     if query.search:
         folded = fold(query.search)
@@ -79,17 +114,7 @@ async def page(
         parameters["grams"] = (
             f"%{search_text(folded)}%" if len(folded) >= _SHORTEST_TRIGRAM else None
         )
-        sql = _search_sql(query.sort, query.limit + 1)
-    elif query.services or types is not None:
-        if types is None:
-            parameters["types"] = list(MEDIA_TYPES)
-        sql = _filtered_sql(
-            query.sort, query.limit + 1, bool(query.services), query.after is not None
-        )
-    else:
-        sql = _plain_sql(query.sort, query.limit + 1, query.after is not None)
-    answer = await fetch_owned(pool, sql, parameters)
-    return Answer(_page(answer.found, query, public_base_url), answer.position)
+    return parameters
 
 
 def _types(query: FileQuery) -> list[str] | None:
@@ -104,13 +129,14 @@ def _types(query: FileQuery) -> list[str] | None:
     ]
 
 
-def _page(rows: Sequence[tuple[object, ...]], query: FileQuery, public_base_url: str) -> FilePage:
-    """Rows are FILE_COLUMNS, whether the row is a hit, and the value it is sorted by."""
+def page_of(
+    rows: Sequence[tuple[object, ...]],
+    query: FileQuery,
+    resource: Callable[[tuple[object, ...]], FileResource],
+) -> FilePage:
+    """Rows are what `resource` takes, whether the row is a hit, and the value it is sorted by."""
     shown = [row for row in rows if row[-2]][: query.limit]
-    items = [
-        from_row(row[:-2], status=UPLOADED, public_base_url=public_base_url)  # type: ignore[arg-type]
-        for row in shown
-    ]
+    items = [resource(row[:-2]) for row in shown]
     if len(rows) > query.limit:
         return FilePage(items, _key(shown[-1]))
     if rows and not rows[-1][-2]:
@@ -128,8 +154,8 @@ def _key(row: tuple[object, ...]) -> PageKey:
 def _plain_sql(sort: Sort, limit: int, after: bool) -> str:  # noqa: FBT001 - a key of the cache
     return owned(
         FileListProjection.name,
-        f"{_select(sort)} WHERE {LISTED}{_behind(sort) if after else ''}"
-        f" ORDER BY {_order(sort)} LIMIT {limit}",
+        f"{_select(sort)} WHERE {LISTED}{behind(sort) if after else ''}"
+        f" ORDER BY {order(sort)} LIMIT {limit}",
     )
 
 
@@ -144,33 +170,36 @@ def _filtered_sql(sort: Sort, limit: int, services: bool, after: bool) -> str:  
     return owned(
         FileListProjection.name,
         f"SELECT file.* FROM {groups} CROSS JOIN LATERAL"  # noqa: S608 - text of ours
-        f" ({_select(sort)} WHERE {LISTED} AND {test}{_behind(sort) if after else ''}"
-        f" ORDER BY {_order(sort)} LIMIT {limit}) AS file"
-        f" ORDER BY {_order(sort, 'sort_value')} LIMIT {limit}",
+        f" ({_select(sort)} WHERE {LISTED} AND {test}{behind(sort) if after else ''}"
+        f" ORDER BY {order(sort)} LIMIT {limit}) AS file"
+        f" ORDER BY {order(sort, 'sort_value')} LIMIT {limit}",
     )
 
 
 @cache
 def _search_sql(sort: Sort, limit: int) -> str:
-    column, descending = _column(sort), sort.startswith("-")
+    column, descending = sort_column(sort), sort.startswith("-")
     return owned(
         FileListProjection.name,
         f"{_select(sort, hit='hit')} JOIN search_files_v2(c.owner, %(pattern)s, %(grams)s::text,"
         f" %(services)s::text[], %(types)s::text[], '{column}', {descending}, %(value)s::text,"
-        f" %(id)s::text, {limit}) USING (media_id) WHERE {LISTED} ORDER BY {_order(sort)}",
+        f" %(id)s::text, {limit}) USING (media_id) WHERE {LISTED} ORDER BY {order(sort)}",
     )
 
 
-def _column(sort: Sort) -> str:
+def sort_column(sort: Sort) -> str:
+    """The column a sort goes by."""
     return _COLUMNS[sort.removeprefix("-")][0]
 
 
-def _order(sort: Sort, column: str = "") -> str:
+def order(sort: Sort, column: str = "") -> str:
+    """What follows ORDER BY."""
     direction = "DESC" if sort.startswith("-") else "ASC"
-    return f"{column or _column(sort)} {direction}, media_id {direction}"
+    return f"{column or sort_column(sort)} {direction}, media_id {direction}"
 
 
-def _behind(sort: Sort) -> str:
+def behind(sort: Sort) -> str:
+    """The condition of a page that is not the first."""
     column, kind = _COLUMNS[sort.removeprefix("-")]
     comparison = "<" if sort.startswith("-") else ">"
     return f" AND ({column}, media_id) {comparison} (%(value)s::{kind}, %(id)s::text)"
@@ -178,4 +207,6 @@ def _behind(sort: Sort) -> str:
 
 def _select(sort: Sort, *, hit: str = "true") -> str:
     # Limits stand in the text, as in the search: a plan for an unknown one may sort everything.
-    return f"SELECT {FILE_COLUMNS}, {hit} AS hit, {_column(sort)} AS sort_value FROM file_list_v2"  # noqa: S608
+    return (
+        f"SELECT {FILE_COLUMNS}, {hit} AS hit, {sort_column(sort)} AS sort_value FROM file_list_v2"  # noqa: S608
+    )

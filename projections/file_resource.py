@@ -30,9 +30,17 @@ class FileResource(msgspec.Struct, frozen=True, rename="camel", gc=False):
     uploaded_by: str
     created_at: str
     updated_at: str
+    processing: str | None = None
+    """What is still being done, in the answer of a command: `moving` while the bytes are on their
+    way to where they belong."""
+    deleted_at: str | None = None
+    """Of a file in the bin; None in the library."""
+    deleted_by: str | None = None
+    purge_at: str | None = None
+    """Until then it can be restored."""
 
     @classmethod
-    def of(cls, file: MediaFile, *, public_base_url: str) -> Self:
+    def of(cls, file: MediaFile, *, public_base_url: str, processing: str | None = None) -> Self:
         """The file as its events tell it: the answer of a command."""
         return cls(
             id=file.id,
@@ -49,6 +57,7 @@ class FileResource(msgspec.Struct, frozen=True, rename="camel", gc=False):
             uploaded_by=file.uploaded_by,
             created_at=rfc3339(file.created_at),
             updated_at=rfc3339(file.updated_at),
+            processing=processing,
         )
 
 
@@ -89,4 +98,24 @@ def from_row(row: FileRow, *, status: str, public_base_url: str) -> FileResource
         by,
         rfc3339(created),
         rfc3339(updated),
+    )
+
+
+BinnedRow = tuple[
+    str, str, str, str, int, str, Category, str, bool, str, datetime, datetime,
+    datetime, str, datetime,
+]  # fmt: skip
+
+
+def binned(row: BinnedRow, *, status: str, public_base_url: str) -> FileResource:
+    """The same for FILE_COLUMNS and when it was deleted, by whom, and when it is purged."""
+    file = from_row(row[:-3], status=status, public_base_url=public_base_url)
+    deleted_at, deleted_by, bin_until = row[-3:]
+    return msgspec.structs.replace(
+        file,
+        # Nothing in the bin is public, whatever it was and will be again.
+        url=None,
+        deleted_at=rfc3339(deleted_at),
+        deleted_by=deleted_by,
+        purge_at=rfc3339(bin_until),
     )

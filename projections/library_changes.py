@@ -11,6 +11,7 @@ import msgspec
 
 from domain.event import Event
 from domain.media_file_events import FileDeleted, UploadCompleted
+from domain.placement_events import FilePurgeRequested, FileRestored
 from domain.tenant import TenantRemoved
 from projections.file_list import UPLOADED, FileListProjection
 from projections.file_resource import FILE_COLUMNS, FileResource, from_row
@@ -24,9 +25,9 @@ FOLLOWER = FileListProjection.name
 
 def kind_of(event: type[Event]) -> Kind:
     """What a fact that `file_list_v2` knows means to a library. `reset`: all of it is gone."""
-    if event is UploadCompleted:
+    if event in (UploadCompleted, FileRestored):
         return "added"
-    if event is FileDeleted:
+    if event in (FileDeleted, FilePurgeRequested):
         return "removed"
     return "reset" if event is TenantRemoved else "changed"
 

@@ -16,6 +16,7 @@ from domain.media_file_events import (
     UploadRequested,
 )
 from domain.media_type import Category
+from domain.placement_events import FileRestored
 from domain.tenant import TenantRemoved
 from projections.file_resource import FileResource, category_of
 from projections.projection import Statement, columns
@@ -56,6 +57,7 @@ class StorageStatsProjection:
         UploadExpired,
         UploadCancelled,
         FileDeleted,
+        FileRestored,
         TenantRemoved,
     )
 
@@ -65,7 +67,9 @@ class StorageStatsProjection:
         pending: defaultdict[str, int] = defaultdict(int)
         removed: list[str] = []
 
-        def count(owner: str, event: UploadCompleted | FileDeleted, sign: int) -> None:
+        def count(
+            owner: str, event: UploadCompleted | FileDeleted | FileRestored, sign: int
+        ) -> None:
             sums = files[owner, event.service_code, category_of(event.mime_type)]
             sums[0] += sign
             sums[1] += sign * event.file_size
@@ -82,6 +86,8 @@ class StorageStatsProjection:
                     pending[owner] -= 1
                 case FileDeleted() as event:
                     count(owner, event, -1)
+                case FileRestored() as event:
+                    count(owner, event, 1)
                 case TenantRemoved():
                     removed.append(owner)
         gone = set(removed)

@@ -24,11 +24,18 @@ from domain.media_file_events import (
     UploadRejected,
     VerificationDeferred,
 )
+from domain.placement_events import (
+    FilePurgeRequested,
+    FileRestored,
+    ObjectsPlaced,
+    PlacementFailed,
+    VisibilityChanged,
+)
 from domain.tenant import TenantFilesRemoved, TenantRemoved
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
 
-WorkKind = Literal["purge", "verify", "fetch", "tenant_removal"]
+WorkKind = Literal["purge", "place", "verify", "fetch", "tenant_removal"]
 _Key: TypeAlias = tuple[str, str, WorkKind]
 """Owner, stream, kind."""
 _Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
@@ -108,6 +115,11 @@ class UnfinishedWorkProjection:
         UploadExpired,
         UploadCancelled,
         FileDeleted,
+        FileRestored,
+        VisibilityChanged,
+        ObjectsPlaced,
+        PlacementFailed,
+        FilePurgeRequested,
         ObjectsPurged,
         PurgeFailed,
         PurgeRetried,
@@ -136,6 +148,8 @@ class UnfinishedWorkProjection:
 
 def _note(work: _Work, recorded: Recorded) -> None:
     owner, stream, at = recorded.owner, recorded.stream, recorded.at
+    if _note_placement(work, recorded):
+        return
     match recorded.event:
         case IngestRequested():
             work.begin((owner, stream, "fetch"), at=at)
@@ -147,8 +161,15 @@ def _note(work: _Work, recorded: Recorded) -> None:
             work.begin((owner, stream, "verify"), at=at)
         case UploadCompleted():
             work.finish((owner, stream, "verify"))
-        case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as ending:
+        case (
+            UploadRejected()
+            | UploadExpired()
+            | UploadCancelled()
+            | FileDeleted()
+            | FilePurgeRequested() as ending
+        ):
             work.finish((owner, stream, "verify"))
+            work.finish((owner, stream, "place"))
             work.begin((owner, stream, "purge"), at=at, not_before=ending.settles_at)
         case ObjectsPurged():
             work.finish((owner, stream, "purge"))
@@ -160,6 +181,22 @@ def _note(work: _Work, recorded: Recorded) -> None:
             work.begin((owner, stream, "tenant_removal"), at=at)
         case TenantFilesRemoved():
             work.finish((owner, stream, "tenant_removal"))
+
+
+def _note_placement(work: _Work, recorded: Recorded) -> bool:
+    """Whether the fact is one of bytes on their way, which then is noted."""
+    key: _Key = (recorded.owner, recorded.stream, "place")
+    at = recorded.at
+    match recorded.event:
+        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as moved:
+            work.begin(key, at=at, not_before=moved.settles_at)
+        case ObjectsPlaced():
+            work.finish(key)
+        case PlacementFailed() as failed:
+            work.fail(key, at=at, failure=failed.error)
+        case _:
+            return False
+    return True
 
 
 class UnfinishedWork(msgspec.Struct, frozen=True):
@@ -183,9 +220,10 @@ class FailedWork(msgspec.Struct, frozen=True):
     failed_at: datetime
 
 
+# What may stay where nobody should read it is tried on, whoever has been told of it.
 _DUE = """
 SELECT owner, stream, kind, due_at, not_before FROM unfinished_work_v3
-WHERE failure IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s
+WHERE (failure IS NULL OR kind = 'place') AND due_at <= %s ORDER BY due_at LIMIT %s
 """
 _UNFETCHED = """
 SELECT stream FROM unfinished_work_v3

@@ -24,6 +24,7 @@ from application.jobs import (
     DiscardIncoming,
     FetchSource,
     Job,
+    PlaceObjects,
     PurgeObjects,
     RemoveTenantFiles,
     RetryWebhook,
@@ -78,6 +79,16 @@ async def purge_objects(runtime: Runtime, job: PurgeObjects, context: SystemCont
     return _about(await runtime.deletion.purge_objects(job.media_id, context))
 
 
+async def place_objects(runtime: Runtime, job: PlaceObjects, context: SystemContext) -> Fields:
+    """Move the bytes of a file to where they belong."""
+
+    async def attempt() -> MediaFile | None:
+        now = msgspec.structs.replace(context, at=runtime.clock())
+        return await runtime.placement.place_objects(job.media_id, now)
+
+    return _about(await runtime.media.repeatedly(attempt))
+
+
 async def remove_tenant_files(
     runtime: Runtime, job: RemoveTenantFiles, context: SystemContext
 ) -> Fields:
@@ -92,9 +103,12 @@ async def remove_tenant_files(
 
 
 async def sweep_uploads(runtime: Runtime, _job: SweepUploads, context: SystemContext) -> Fields:
-    """Expire what nobody completed, and forget the URLs nobody needs."""
-    expired = await runtime.upkeep.sweep_uploads(ReadModelWorkList(runtime.pool), context)
-    return {"expired": expired, "forgotten": await runtime.ingest.forget_old_sources(context)}
+    """Expire what nobody completed, empty bins, and forget the URLs nobody needs."""
+    work = ReadModelWorkList(runtime.pool)
+    expired = await runtime.upkeep.sweep_uploads(work, context)
+    purged = await runtime.upkeep.empty_bins(work, context)
+    forgotten = await runtime.ingest.forget_old_sources(context)
+    return {"expired": expired, "purged": purged, "forgotten": forgotten}
 
 
 async def deliver_webhook(runtime: Runtime, job: DeliverWebhook, context: SystemContext) -> Fields:
@@ -107,6 +121,7 @@ BODIES: Mapping[type[Job], Body] = {
     DiscardIncoming: discard_incoming,
     VerifyUpload: verify_upload,
     PurgeObjects: purge_objects,
+    PlaceObjects: place_objects,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
     DeliverWebhook: deliver_webhook,
@@ -164,7 +179,7 @@ class JobRunner:
         self._log.info(event, **line("done"))
 
     async def _do(self, job: Job, attempt: Attempt) -> Fields:
-        if isinstance(job, PurgeObjects) and job.not_before is not None:
+        if isinstance(job, PurgeObjects | PlaceObjects) and job.not_before is not None:
             early = (job.not_before - self._runtime.clock()).total_seconds()
             if early > 0:
                 await asyncio.to_thread(
@@ -174,20 +189,23 @@ class JobRunner:
         return await BODIES[type(job)](self._runtime, job, self._context(attempt))
 
     async def give_up(self, job: Job, attempt: Attempt, error: str) -> None:
-        """Record a failed purge or fetch in the log; of other jobs the scheduler asks again."""
+        """Record in the log what failed for good; of other jobs the scheduler asks again."""
         event = f"media.job.{job.NAME}"
         JOBS_RUN.labels(job.NAME, "gave_up").inc()
         self._log.error(event, **_subject(job, attempt), status="gave_up", error=error)
         if isinstance(job, FetchSource):
             unavailable = SourceUnavailable(NOT_FETCHED)
             await self._runtime.ingest.fail(job.media_id, unavailable, self._context(attempt))
-        if isinstance(job, PurgeObjects):
+        if isinstance(job, PurgeObjects | PlaceObjects):
             # Events are kept for ever: what a library says in an error is not.
             why = self._redactor.text(error)[:MAX_REASON]
             context = self._context(attempt)
 
             async def record() -> None:
-                await self._runtime.deletion.record_purge_failure(job.media_id, why, context)
+                if isinstance(job, PlaceObjects):
+                    await self._runtime.placement.give_up(job.media_id, why, context)
+                else:
+                    await self._runtime.deletion.record_purge_failure(job.media_id, why, context)
 
             await self._runtime.media.repeatedly(record)
 

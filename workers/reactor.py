@@ -19,7 +19,7 @@ from adapters.redis_hints import PositionHints
 from adapters.settings import Settings
 from adapters.system import utc_now
 from adapters.telemetry import get_logger
-from application.jobs import Cause, Job, PurgeObjects
+from application.jobs import Cause, Job, PlaceObjects, PurgeObjects
 from application.policies import react
 from application.ports import JobQueue
 from domain.errors import DatabaseUnavailable
@@ -92,7 +92,7 @@ def _cause(recorded: Recorded) -> Cause:
 
 
 def _delay(job: Job, now: datetime) -> float:
-    if isinstance(job, PurgeObjects) and job.not_before is not None:
+    if isinstance(job, PurgeObjects | PlaceObjects) and job.not_before is not None:
         return max((job.not_before - now).total_seconds(), 0)
     return 0
 

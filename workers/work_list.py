@@ -7,8 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from adapters.postgres import Pool, connection
-from application.jobs import FetchSource, Job, PurgeObjects, RemoveTenantFiles, VerifyUpload
-from projections import audit_trail, pending_uploads, unfinished_work
+from application.jobs import (
+    FetchSource,
+    Job,
+    PlaceObjects,
+    PurgeObjects,
+    RemoveTenantFiles,
+    VerifyUpload,
+)
+from projections import audit_trail, bin_pages, pending_uploads, unfinished_work
 from projections.projection import checkpoint_of
 from projections.unfinished_work import UnfinishedWork
 
@@ -30,6 +37,14 @@ class ReadModelWorkList:
         while page := await pending_uploads.overdue(self._pool, before, after=last):
             for upload in page:
                 yield upload.media_id
+            last = page[-1]
+
+    async def overdue_bins(self, before: datetime) -> AsyncIterator[str]:
+        """Ids of files whose time in the bin was over at the time."""
+        last = None
+        while page := await bin_pages.overdue(self._pool, before, after=last):
+            for binned in page:
+                yield binned.media_id
             last = page[-1]
 
     async def unfinished_jobs(self, before: datetime, limit: int) -> Sequence[Job]:
@@ -58,6 +73,11 @@ def _job(work: UnfinishedWork) -> Job:
             settled = work.not_before is None or work.not_before <= work.due_at
             not_before = None if settled else work.not_before
             return PurgeObjects(media_id=work.stream, not_before=not_before)
+        case "place":
+            settled = work.not_before is None or work.not_before <= work.due_at
+            return PlaceObjects(
+                media_id=work.stream, not_before=None if settled else work.not_before
+            )
         case "verify":
             return VerifyUpload(media_id=work.stream)
         case "fetch":

@@ -11,7 +11,7 @@ CREATE TABLE unfinished_work_v3 (
   PRIMARY KEY (owner, stream, kind)
 );
 -- For the scheduler and for operators, who look across owners.
-CREATE INDEX unfinished_work_v3_due ON unfinished_work_v3 (due_at) WHERE failure IS NULL;
+CREATE INDEX unfinished_work_v3_due ON unfinished_work_v3 (due_at) WHERE failure IS NULL OR kind = 'place';
 CREATE INDEX unfinished_work_v3_failures ON unfinished_work_v3 (failed_at) WHERE failure IS NOT NULL;
 
 ALTER TABLE unfinished_work_v3 ENABLE ROW LEVEL SECURITY;

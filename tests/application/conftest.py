@@ -7,7 +7,7 @@ from adapters.settings import Settings
 from application.deletion import Deletion
 from application.uploads import Uploads
 from tests.kit.faults import FaultyObjectStore
-from tests.kit.library import Library, uploads_over
+from tests.kit.library import Library, deletion_over, uploads_over
 
 
 @pytest.fixture(scope="module")
@@ -37,4 +37,4 @@ def uploads(library: Library, objects: FaultyObjectStore) -> Uploads:
 
 @pytest.fixture
 def deletion(library: Library, objects: FaultyObjectStore) -> Deletion:
-    return Deletion(library.runtime.media, objects, owner_bypass="all")
+    return deletion_over(objects, library.runtime)

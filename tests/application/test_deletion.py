@@ -83,7 +83,7 @@ async def test_a_purge_is_final_only_when_nothing_can_write_any_more(
     library: Library, jobs: Runtime
 ) -> None:
     file = await library.uploaded(at=utc_now())
-    await library.delete(file)
+    await library.delete_for_good(file)
     await jobs.deletion.purge_objects(file.id, library.system())
     assert await library.places(file) == set()
     assert not await library.has(file.id, "objects_purged")
@@ -103,7 +103,7 @@ async def test_a_failed_purge_is_recorded_once_and_can_be_asked_for_again(
     library: Library, jobs: Runtime, deletion: Deletion, objects: FaultyObjectStore
 ) -> None:
     file = await library.uploaded()
-    await library.delete(file)
+    await library.delete_for_good(file)
     objects.away = True
     with pytest.raises(ObjectStoreUnavailable):
         await deletion.purge_objects(file.id, library.system())

@@ -119,7 +119,7 @@ async def test_a_deleted_file_is_not_brought_back_by_a_slow_complete(
 
     async def meanwhile() -> None:
         await complete(library.runtime.uploads, library, file)
-        await library.delete(file)
+        await library.delete_for_good(file)
         await library.runtime.deletion.purge_objects(file.id, library.system())
         await library.put("incoming", file.key, FIRST)
 

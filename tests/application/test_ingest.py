@@ -12,7 +12,6 @@ from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.runtime import Runtime
 from adapters.system import utc_now
-from application.deletion import Deletion
 from application.ingest import Ingest, IngestUrl
 from application.source_receiver import SourceReceiver
 from application.uploads import VerificationPending
@@ -206,7 +205,7 @@ async def test_an_ingest_cancelled_while_its_bytes_are_stored_leaves_none(
     objects: FaultyObjectStore,
 ) -> None:
     media_id = await begin()
-    deletion = Deletion(library.runtime.media, library.runtime.objects, owner_bypass="all")
+    deletion = library.runtime.deletion
 
     async def cancel() -> None:
         await deletion.delete_file(media_id, library.context())

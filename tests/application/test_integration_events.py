@@ -24,13 +24,26 @@ from domain.media_file_events import (
     UploadExpired,
     UploadRejected,
 )
+from domain.placement_events import FileRestored, VisibilityChanged
 from domain.tenant import TENANT_EVENTS
-from tests.kit.scenario import COMPLETED, REQUESTED, START, deleted, expired, history, rejected
+from tests.kit.scenario import (
+    COMPLETED,
+    KEY,
+    REQUESTED,
+    START,
+    deleted,
+    expired,
+    history,
+    rejected,
+    restored,
+)
 
 EXAMPLES = Path(__file__).parents[1] / "integration_events"
 FACTS: dict[type[Event], Event] = {
     UploadCompleted: COMPLETED,
     FileDeleted: deleted(settles_at=START),
+    FileRestored: restored(settles_at=START),
+    VisibilityChanged: VisibilityChanged(key=KEY, is_public=False, settles_at=START),
     UploadExpired: expired(START),
     UploadRejected: rejected(START),
 }
@@ -96,7 +109,14 @@ def test_what_is_not_announced_is_nobodys_business() -> None:
 
 
 def test_every_type_has_a_name_a_schema_and_a_sentence() -> None:
-    assert TYPES == ("media.uploaded", "media.deleted", "media.expired", "media.rejected")
+    assert TYPES == (
+        "media.uploaded",
+        "media.deleted",
+        "media.restored",
+        "media.visibility_changed",
+        "media.expired",
+        "media.rejected",
+    )
     for announcement in ANNOUNCED.values():
         assert issubclass(announcement, Announcement)
         assert announcement.__doc__

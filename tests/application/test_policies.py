@@ -9,6 +9,7 @@ from application.jobs import (
     DiscardIncoming,
     FetchSource,
     Job,
+    PlaceObjects,
     PurgeObjects,
     RemoveTenantFiles,
     VerifyUpload,
@@ -24,6 +25,12 @@ from domain.media_file_events import (
     PurgeRetried,
     VerificationDeferred,
 )
+from domain.placement_events import (
+    FilePurgeRequested,
+    ObjectsPlaced,
+    PlacementFailed,
+    VisibilityChanged,
+)
 from domain.tenant import TENANT_EVENTS, TenantFilesRemoved, TenantRemoved
 from tests.kit.scenario import (
     COMPLETED,
@@ -37,12 +44,15 @@ from tests.kit.scenario import (
     expired,
     history,
     rejected,
+    restored,
 )
 
 SETTLED = START - timedelta(hours=1)
 LATER = START + timedelta(minutes=1)
 PURGE = PurgeObjects(media_id=MEDIA_ID)
 FINAL_PURGE = PurgeObjects(media_id=MEDIA_ID, not_before=LATER)
+PLACE = PlaceObjects(media_id=MEDIA_ID)
+FINAL_PLACE = PlaceObjects(media_id=MEDIA_ID, not_before=LATER)
 
 CASES: list[tuple[Event, list[Job]]] = [
     (INGEST_REQUESTED, [FetchSource(media_id=MEDIA_ID)]),
@@ -56,6 +66,14 @@ CASES: list[tuple[Event, list[Job]]] = [
     (cancelled(START), [PURGE, FINAL_PURGE]),
     (deleted(settles_at=LATER), [PURGE, FINAL_PURGE]),
     (deleted(settles_at=SETTLED), [PURGE]),
+    (deleted(settles_at=SETTLED, bin_until=LATER), [PLACE]),
+    (deleted(settles_at=LATER, bin_until=LATER), [PLACE, FINAL_PLACE]),
+    (restored(settles_at=SETTLED), [PLACE]),
+    (VisibilityChanged(key=KEY, is_public=False, settles_at=LATER), [PLACE, FINAL_PLACE]),
+    (ObjectsPlaced(key=KEY, bucket="private"), []),
+    (PlacementFailed(key=KEY, error="away"), []),
+    (FilePurgeRequested(key=KEY, reason="retention", settles_at=SETTLED), [PURGE]),
+    (FilePurgeRequested(key=KEY, reason="user", settles_at=LATER), [PURGE, FINAL_PURGE]),
     (ObjectsPurged(key=KEY), []),
     (PurgeFailed(key=KEY, error="away"), []),
     (PurgeRetried(key=KEY), [PURGE]),

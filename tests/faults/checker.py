@@ -309,7 +309,8 @@ def jobs_end(case: Case) -> Iterator[str]:
     for fact in case.evidence.facts:
         if fact.name == "purge_failed":
             yield f"{fact.stream}: {fact.data.get('error')}"
-        if fact.name == "ingest_failed":
+        # Where an upload lives four seconds, some come too late.
+        if fact.name == "ingest_failed" and fact.data["code"] != "UPLOAD_EXPIRED":
             yield f"{fact.stream}: the ingest failed: {fact.data.get('detail')}"
     if case.evidence.dead_letters:
         yield f"{case.evidence.dead_letters} jobs are dead letters"

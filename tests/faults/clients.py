@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import importlib.util
 import random
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -28,7 +27,6 @@ PAGE = 7
 LEAST_OPERATIONS = 8
 """Between two strikes, of all clients together."""
 BUSY_SECONDS = 10.0
-HAS_BIN = importlib.util.find_spec("application.bin") is not None
 
 DEADLINES = {"complete": 28.0, "ingest": 22.0}
 """Seconds after which an answer is too late: 15 for what asks the database alone, and 10 for the
@@ -119,7 +117,7 @@ class Client:
             (self.look, 4),
             (self.remove, 5),
             (self.remove_many, 2),
-            (self.restore, 3 if HAS_BIN else 0),
+            (self.restore, 3),
             (self.trespass, 2),
         )
         doings, weights = zip(*choices, strict=True)

@@ -3,9 +3,12 @@
 from datetime import datetime, timedelta
 
 from adapters.content_inspector import MagicContentInspector
+from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.runtime import Runtime
 from adapters.system import utc_now
 from application.context import Context, Idempotency, SystemContext
+from application.deletion import Deletion
+from application.placement import Placement
 from application.ports import BUCKETS, Bucket, ContentProof, ObjectHeaders, ObjectStore
 from application.uploads import CompleteUpload, RequestUpload, Uploads
 from application.verification import Verification
@@ -31,9 +34,23 @@ def uploads_over(
         objects,
         Verification(objects, MagicContentInspector(), proof or runtime.proof),
         runtime.identities,
+        Placement(runtime.media, objects, PostgresFileLocks(runtime.pool, at_once=2)),
         rules=runtime.settings.upload_rules,
         pending_lifetime=runtime.settings.pending_lifetime,
         owner_bypass=runtime.settings.owner_bypass,
+    )
+
+
+def deletion_over(
+    objects: ObjectStore, runtime: Runtime, *, bin_for: timedelta | None = None
+) -> Deletion:
+    """The deletion commands and jobs of the runtime over another object store, or bin."""
+    return Deletion(
+        runtime.media,
+        objects,
+        PostgresFileLocks(runtime.pool, at_once=2),
+        owner_bypass="all",
+        bin_for=runtime.settings.bin_for if bin_for is None else bin_for,
     )
 
 
@@ -73,6 +90,11 @@ class Library:
 
     async def delete(self, file: MediaFile, *, tenant: str = "ls_abc123") -> None:
         await self.runtime.deletion.delete_file(file.id, self.context(tenant, utc_now()))
+
+    async def delete_for_good(self, file: MediaFile) -> None:
+        """Delete as if there were no bin."""
+        deletion = deletion_over(self.runtime.objects, self.runtime, bin_for=timedelta(0))
+        await deletion.delete_file(file.id, self.context(at=utc_now()))
 
     async def events(self, stream: str) -> list[str]:
         """The stored types of a stream, without the family's name and the version."""

@@ -18,6 +18,7 @@ from domain.media_file_events import (
     UploadRejected,
     UploadRequested,
 )
+from domain.placement_events import FileRestored
 
 START = datetime(2026, 4, 29, 10, tzinfo=UTC)
 MEDIA_ID = "media_xK9mQ2pLw3RtYb8c"
@@ -71,7 +72,9 @@ def cancelled(at: datetime) -> UploadCancelled:
     return UploadCancelled(key=KEY, reason="user", settles_at=at + timedelta(minutes=1))
 
 
-def deleted(*, settles_at: datetime, reason: str = "user") -> FileDeleted:
+def deleted(
+    *, settles_at: datetime, reason: str = "user", bin_until: datetime | None = None
+) -> FileDeleted:
     return FileDeleted(
         file_name="hero.webp",
         file_size=245_000,
@@ -80,6 +83,19 @@ def deleted(*, settles_at: datetime, reason: str = "user") -> FileDeleted:
         key=KEY,
         is_public=True,
         reason=reason,
+        settles_at=settles_at,
+        bin_until=bin_until,
+    )
+
+
+def restored(*, settles_at: datetime) -> FileRestored:
+    return FileRestored(
+        file_name="hero.webp",
+        file_size=245_000,
+        mime_type="image/webp",
+        service_code="blog",
+        key=KEY,
+        is_public=True,
         settles_at=settles_at,
     )
 

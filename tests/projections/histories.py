@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from domain import bin as bin_
 from domain import ingest
 from domain.access import Access
 from domain.errors import SourceUnavailable
@@ -22,6 +23,7 @@ from domain.tenant import Tenant, TenantFilesRemoved, TenantRemoved, stream_of
 
 START = datetime(2026, 4, 29, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
+MONTH = timedelta(days=30)
 INGESTED = 0.2
 SERVICES = ("blog", "content", "store", "avatar")
 NAMES = ("hero.webp", "ÄPFEL 100%.jpg", "straße_1.png", "a-b.gif", "Отчёт.pdf", "写真.avif")
@@ -93,12 +95,14 @@ def uploaded(
     ]
 
 
-def deleted(file: Sequence[Recorded], *, at: datetime | None = None) -> Recorded:
+def deleted(
+    file: Sequence[Recorded], *, at: datetime | None = None, bin_for: timedelta = timedelta(0)
+) -> Recorded:
     """The deletion that follows a file's history."""
     state = MediaFile.from_history(file)
     assert state is not None
     at = at or file[-1].at + DAY
-    (event,) = state.delete(at=at)
+    (event,) = state.delete(at=at, bin_for=bin_for)
     assert isinstance(event, FileDeleted)
     return recorded(state.owner, state.id, state.version + 1, at, event)
 
@@ -181,7 +185,21 @@ class Library:
                 file.delete(at=at),
             ]
         elif file.status is Status.UPLOADED:
-            options = [file.delete(at=at)]
+            options = [
+                file.delete(at=at),
+                file.delete(at=at, bin_for=MONTH),
+                bin_.change_visibility(file, is_public=not file.is_public, at=at),
+                bin_.record_placement(file, at=at),
+                bin_.record_placement_failure(file, error="the store does not answer"),
+            ]
+        elif file.in_bin is not None:
+            options = [
+                bin_.restore(file, at=at) if at < file.in_bin.until else [],
+                bin_.purge(file, at=at),
+                bin_.end_retention(file, at=at),
+                bin_.record_placement(file, at=at),
+                bin_.not_kept(file, error="the private bucket refuses", at=at),
+            ]
         else:
             options = [
                 file.record_purge(at=at),

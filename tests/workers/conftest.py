@@ -16,7 +16,8 @@ from tests.kit.library import Library
 def worker_settings(settings: Settings) -> Settings:
     """An empty log and an empty queue, and impatient workers.
 
-    A silent worker is dead after two seconds, lost work is due at once.
+    A silent worker is dead after two seconds, lost work is due at once. Nothing stays in a bin:
+    what is deleted is purged.
     """
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         tables = connection.execute(
@@ -29,7 +30,11 @@ def worker_settings(settings: Settings) -> Settings:
     with redis.Redis.from_url(settings.redis_url) as client:
         client.flushdb()
     return msgspec.structs.replace(
-        settings, job_heartbeat_seconds=2, redrive_after_seconds=0, database_pool_size=4
+        settings,
+        job_heartbeat_seconds=2,
+        redrive_after_seconds=0,
+        database_pool_size=4,
+        bin_days=0,
     )
 
 

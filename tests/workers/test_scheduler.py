@@ -10,11 +10,10 @@ from adapters.runtime import Runtime, open_api_runtime
 from adapters.settings import Settings
 from adapters.system import utc_now
 from application.context import Idempotency
-from application.deletion import Deletion
 from application.jobs import PurgeObjects
 from application.uploads import RequestUpload
 from tests.kit.faults import FaultyObjectStore
-from tests.kit.library import Library
+from tests.kit.library import Library, deletion_over
 from tests.workers.processes import Main, catch_up, running, until
 from workers import jobs, reactor, scheduler
 from workers.failures import as_table, failed_purges, retry_purges
@@ -127,7 +126,7 @@ async def test_a_purge_that_keeps_failing_is_recorded_seen_and_can_be_retried(
     store.away = True
     runtime = msgspec.structs.replace(
         library.runtime,
-        deletion=Deletion(library.runtime.media, store, owner_bypass="all"),
+        deletion=deletion_over(store, library.runtime),
     )
     file = await library.uploaded()
     async with running(worker_settings, reactor.main, jobs_on(runtime)):

@@ -112,7 +112,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The uploaded files, a page at a time.
+         * The uploaded files, or with `status=deleted` those in the bin, a page at a time.
          * @description Needs the permission `media:files.read`. At most 120 a minute for each user.
          */
         get: operations["media.files.list"];
@@ -165,7 +165,11 @@ export interface paths {
         delete: operations["media.files.delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Make a file public or private.
+         * @description Needs the permission `media:files.write`.
+         */
+        patch: operations["media.files.change"];
         trace?: never;
     };
     "/files/{media_id}/download": {
@@ -222,6 +226,66 @@ export interface paths {
         get: operations["media.files.history"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/files/{media_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring a file back out of the bin.
+         * @description Needs the permission `media:files.write`.
+         */
+        post: operations["media.files.restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/files/{media_id}/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove a file of the bin for good.
+         * @description Needs the permission `system:owner`.
+         */
+        post: operations["media.files.purge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/commands/{command_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take back all that a command did, or nothing.
+         * @description Needs the permission `media:files.write`. At most 10 a minute for each tenant.
+         */
+        post: operations["media.commands.undo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -479,6 +543,14 @@ export interface components {
             error: string;
         };
         /**
+         * ChangeFile
+         * @description Change what can be changed of a file.
+         */
+        ChangeFile: {
+            /** @description Whether everybody may fetch it by its URL. */
+            isPublic: boolean;
+        };
+        /**
          * ChangeWebhook
          * @description Change what is given, keep the rest.
          */
@@ -650,10 +722,10 @@ export interface components {
              */
             key: string;
             /**
-             * @description `uploaded`; `pending_upload` is shown to its uploader only.
+             * @description `uploaded`; `pending_upload` is shown to its uploader only, `deleted` in the bin.
              * @enum {string}
              */
-            status: "uploaded" | "pending_upload";
+            status: "uploaded" | "pending_upload" | "deleted";
             /** @description Whether `url` works for everybody. */
             isPublic: boolean;
             /** @description Where it is served; null for a private file. */
@@ -670,6 +742,28 @@ export interface components {
              * @description When anything above changed last.
              */
             updatedAt: string;
+            /**
+             * @description `moving` in the answer of a command whose bytes are still on their way to where they belong; else null.
+             * @default null
+             */
+            processing: string | null;
+            /**
+             * Format: date-time
+             * @description When it went into the bin; else null.
+             * @default null
+             */
+            deletedAt: string | null;
+            /**
+             * @description The user's id; null in the library.
+             * @default null
+             */
+            deletedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Until then it can be restored; else null.
+             * @default null
+             */
+            purgeAt: string | null;
         };
         /**
          * Health
@@ -812,6 +906,23 @@ export interface components {
             expiresAt: string;
         };
         /**
+         * Purged
+         * @description The answer to a purge.
+         */
+        Purged: {
+            /**
+             * @description The file that was.
+             * @example media_xK9mQ2pLw3RtYb8c
+             */
+            id: string;
+            /**
+             * @description Its bytes are being removed for good.
+             * @default true
+             * @constant
+             */
+            purged: true;
+        };
+        /**
          * Queued
          * @description What was asked for shows in the deliveries soon.
          */
@@ -848,7 +959,7 @@ export interface components {
             /** @description https, leading to a public address. */
             url: string;
             /** @description What to tell of. */
-            eventTypes: ("media.uploaded" | "media.deleted" | "media.expired" | "media.rejected")[];
+            eventTypes: ("media.uploaded" | "media.deleted" | "media.restored" | "media.visibility_changed" | "media.expired" | "media.rejected")[];
             /**
              * @description For people.
              * @default
@@ -990,6 +1101,18 @@ export interface components {
              * @default 0
              */
             bytes: number;
+        };
+        /**
+         * Undoing
+         * @description What was undone.
+         */
+        Undoing: {
+            /** @description The command that was undone. */
+            commandId: string;
+            /** @description The files that are as they were before it. */
+            files: string[];
+            /** @description Those whose bytes are still on their way. */
+            processing: string[];
         };
         /**
          * UploadStatus
@@ -1169,6 +1292,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     /** @description Requests a minute; absent while nothing is counted. */
                     "ratelimit-limit"?: number;
                     /** @description How many more are free now. */
@@ -1412,6 +1537,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1425,6 +1552,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     /** @description The status URL. */
                     location?: string;
                     [name: string]: unknown;
@@ -1785,6 +1914,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1973,6 +2104,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     /** @description Requests a minute; absent while nothing is counted. */
                     "ratelimit-limit"?: number;
                     /** @description How many more are free now. */
@@ -1992,6 +2125,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     /** @description The status URL. */
                     location?: string;
                     /** @description Requests a minute; absent while nothing is counted. */
@@ -2306,15 +2441,20 @@ export interface operations {
                  */
                 search?: string;
                 /**
-                 * @description A minus sorts downwards.
+                 * @description A minus sorts downwards. By `deletedAt` only in the bin, whose default is `-deletedAt`.
                  * @example -fileSize
                  */
-                sort?: "createdAt" | "-createdAt" | "fileName" | "-fileName" | "fileSize" | "-fileSize";
+                sort?: "createdAt" | "-createdAt" | "fileName" | "-fileName" | "fileSize" | "-fileSize" | "deletedAt" | "-deletedAt";
                 /**
                  * @description The workspace's files, or the caller's personal ones; without a workspace always those.
                  * @example tenant
                  */
                 scope?: "tenant" | "user";
+                /**
+                 * @description `deleted` lists the bin: what was deleted and can be restored.
+                 * @example uploaded
+                 */
+                status?: "uploaded" | "deleted";
             };
             header?: {
                 /**
@@ -2757,6 +2897,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2847,6 +2989,200 @@ export interface operations {
                         code?: "CONFLICT" | "IDEMPOTENCY_CONFLICT";
                         /** @constant */
                         status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.files.change": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The workspace; absent for a personal request.
+                 * @example ls_abc123
+                 */
+                "x-tenant-id"?: string;
+                /**
+                 * @description The same key and body within 24 h have the same outcome. 1 to 255 characters.
+                 * @example 5f2c8a3e
+                 */
+                "Idempotency-Key"?: string;
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's id.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                media_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeFile"];
+            };
+        };
+        responses: {
+            /** @description A file, as in every answer that holds one. */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description The place in the log that was written, or up to which this is known. */
+                    "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileResource"];
+                };
+            };
+            /**
+             * @description `INVALID_FIELD` A field or parameter is present but wrong.
+             *     `MALFORMED_JSON` The body is no JSON text in UTF-8.
+             *     `MISSING_FIELDS` Required fields are absent.
+             */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD" | "MALFORMED_JSON" | "MISSING_FIELDS";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNAUTHORIZED` The gateway's key or the caller's identity is missing or wrong. */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNAUTHORIZED";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `FORBIDDEN` The caller lacks a permission (spec 6.2).
+             *     `OWNERSHIP_DENIED` The caller is neither the uploader nor in the file's workspace (spec 6.3).
+             *     `TENANT_REMOVED` The workspace was removed; it takes no more commands (spec 16).
+             */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "FORBIDDEN" | "OWNERSHIP_DENIED" | "TENANT_REMOVED";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of. */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `CONFLICT` Others kept changing the same file; the command was not carried out.
+             *     `IDEMPOTENCY_CONFLICT` The same Idempotency-Key came with another body.
+             */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "CONFLICT" | "IDEMPOTENCY_CONFLICT";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` The body is larger than any command is. */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "PAYLOAD_TOO_LARGE";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` The body is of a type other than JSON. */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNSUPPORTED_MEDIA_TYPE";
+                        /** @constant */
+                        status?: 415;
                     } & components["schemas"]["Envelope"];
                 };
             };
@@ -3036,6 +3372,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     /** @description Requests a minute; absent while nothing is counted. */
                     "ratelimit-limit"?: number;
                     /** @description How many more are free now. */
@@ -3370,6 +3708,537 @@ export interface operations {
             };
         };
     };
+    "media.files.restore": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The workspace; absent for a personal request.
+                 * @example ls_abc123
+                 */
+                "x-tenant-id"?: string;
+                /**
+                 * @description The same key and body within 24 h have the same outcome. 1 to 255 characters.
+                 * @example 5f2c8a3e
+                 */
+                "Idempotency-Key"?: string;
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's id.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                media_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file, as in every answer that holds one. */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description The place in the log that was written, or up to which this is known. */
+                    "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileResource"];
+                };
+            };
+            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNAUTHORIZED` The gateway's key or the caller's identity is missing or wrong. */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNAUTHORIZED";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `FORBIDDEN` The caller lacks a permission (spec 6.2).
+             *     `OWNERSHIP_DENIED` The caller is neither the uploader nor in the file's workspace (spec 6.3).
+             *     `TENANT_REMOVED` The workspace was removed; it takes no more commands (spec 16).
+             */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "FORBIDDEN" | "OWNERSHIP_DENIED" | "TENANT_REMOVED";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of. */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `CONFLICT` Others kept changing the same file; the command was not carried out.
+             *     `IDEMPOTENCY_CONFLICT` The same Idempotency-Key came with another body.
+             *     `NOT_IN_BIN` The file is in the library: there is nothing to restore, and nothing to purge.
+             */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "CONFLICT" | "IDEMPOTENCY_CONFLICT" | "NOT_IN_BIN";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.files.purge": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The workspace; absent for a personal request.
+                 * @example ls_abc123
+                 */
+                "x-tenant-id"?: string;
+                /**
+                 * @description The same key and body within 24 h have the same outcome. 1 to 255 characters.
+                 * @example 5f2c8a3e
+                 */
+                "Idempotency-Key"?: string;
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's id.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                media_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer to a purge. */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description The place in the log that was written, or up to which this is known. */
+                    "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Purged"];
+                };
+            };
+            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNAUTHORIZED` The gateway's key or the caller's identity is missing or wrong. */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNAUTHORIZED";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `FORBIDDEN` The caller lacks a permission (spec 6.2).
+             *     `OWNERSHIP_DENIED` The caller is neither the uploader nor in the file's workspace (spec 6.3).
+             *     `TENANT_REMOVED` The workspace was removed; it takes no more commands (spec 16).
+             */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "FORBIDDEN" | "OWNERSHIP_DENIED" | "TENANT_REMOVED";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of. */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `CONFLICT` Others kept changing the same file; the command was not carried out.
+             *     `IDEMPOTENCY_CONFLICT` The same Idempotency-Key came with another body.
+             *     `NOT_IN_BIN` The file is in the library: there is nothing to restore, and nothing to purge.
+             */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "CONFLICT" | "IDEMPOTENCY_CONFLICT" | "NOT_IN_BIN";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.commands.undo": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The workspace; absent for a personal request.
+                 * @example ls_abc123
+                 */
+                "x-tenant-id"?: string;
+                /**
+                 * @description The same key and body within 24 h have the same outcome. 1 to 255 characters.
+                 * @example 5f2c8a3e
+                 */
+                "Idempotency-Key"?: string;
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description `Media-Command-Id` of the command.
+                 * @example cmd_019dd8a1c4e05c1f2a7b93d84e60
+                 */
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was undone. */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description The place in the log that was written, or up to which this is known. */
+                    "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Undoing"];
+                };
+            };
+            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNAUTHORIZED` The gateway's key or the caller's identity is missing or wrong. */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNAUTHORIZED";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `FORBIDDEN` The caller lacks a permission (spec 6.2).
+             *     `TENANT_REMOVED` The workspace was removed; it takes no more commands (spec 16).
+             */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "FORBIDDEN" | "TENANT_REMOVED";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `COMMAND_NOT_FOUND` No such command, or none whose files the caller may change. */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "COMMAND_NOT_FOUND";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `COMMAND_NOT_UNDOABLE` The command did something that has no inverse, such as an upload.
+             *     `CONFLICT` Others kept changing the same file; the command was not carried out.
+             *     `IDEMPOTENCY_CONFLICT` The same Idempotency-Key came with another body.
+             *     `UNDO_IMPOSSIBLE` Later events stand in the way; `files` says of each file which. Nothing was undone.
+             */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "COMMAND_NOT_UNDOABLE" | "CONFLICT" | "IDEMPOTENCY_CONFLICT" | "UNDO_IMPOSSIBLE";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` The tenant or user asked more often than the route allows (spec 6.7). */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RATE_LIMITED";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
     "media.files.events": {
         parameters: {
             query?: {
@@ -3636,6 +4505,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3938,6 +4809,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4093,6 +4966,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4281,6 +5156,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4432,6 +5309,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     /** @description The status URL. */
                     location?: string;
                     [name: string]: unknown;
@@ -4589,6 +5468,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     /** @description The status URL. */
                     location?: string;
                     [name: string]: unknown;
@@ -4925,6 +5806,8 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
                     /** @description The status URL. */
                     location?: string;
                     [name: string]: unknown;
