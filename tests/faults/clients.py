@@ -23,6 +23,8 @@ BACKOFF = (0.25, 0.5, 1.0)
 PATIENCE_SECONDS = 30.0
 """How long a client asks again, in the end, for what nobody could say."""
 CLIENT_SECONDS = 40.0
+LOOKS_SECONDS = 5.0
+"""How long a client looks whether a worker has finished its upload; the log knows later."""
 PAGE = 7
 LEAST_OPERATIONS = 8
 """Between two strikes, of all clients together."""
@@ -195,7 +197,7 @@ class Client:
         return answer
 
     async def _until_known(self, media_id: str) -> Answer | None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LOOKS_SECONDS
         while time.monotonic() < deadline:
             answer = await self.call(self.new_op(), "status", "GET", f"/upload/{media_id}")
             if answer is not None and answer.status == httpx.codes.OK:
