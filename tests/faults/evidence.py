@@ -88,7 +88,6 @@ class Evidence(msgspec.Struct, kw_only=True):
     reachable: Mapping[str, int]
     """By key of a public file: what the edge answers to anyone."""
     work: Sequence[Work]
-    dead_letters: int
     journal: Sequence[Told]
     hooks: Sequence[Told]
     hooked: str

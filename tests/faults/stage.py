@@ -205,7 +205,6 @@ async def collect(system: System, crowd: Crowd, tail: Tail) -> Evidence:
         objects=objects_of(system, crowd.tenants),
         reachable=await reachable(system, public[-LOOKED_AT:]),
         work=await unfinished(system, crowd.tenants),
-        dead_letters=(await queue_depth(system.valkey.url, namespace=NAMESPACE)).dead,
         journal=journal_of(system),
         hooks=hooks_of(system, crowd.tenants),
         hooked="",

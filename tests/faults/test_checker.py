@@ -134,7 +134,6 @@ def good() -> Evidence:
         objects=story.objects,
         reachable={"ls_a/blog/media_1.png": 200, "ls_a/blog/media_2.png": 404},
         work=[Work("media_2", "purge", datetime(2030, 1, 1, tzinfo=UTC), None)],
-        dead_letters=0,
         journal=told,
         hooks=[one for one in told if one.tenant == A],
         hooked=A,
