@@ -260,12 +260,19 @@ def stored(case: Case) -> Iterator[str]:
         served = case.evidence.reachable.get(life.key)
         if served is not None and wanted is not None and life.is_public and served != wanted:
             yield f"{life.stream} is {life.state}, and the edge answers {served}"
-    keys = {life.key for life in case.lives.values() if life.key}
-    stems = {key.rpartition(".")[0] for key in keys}
+    keys = {life.key for life in case.lives.values()}
+    of = files_by_stem(case.lives.values())
     for one in case.evidence.objects:
-        derived = one.key.rpartition("/")[0] in stems
-        if one.bucket != "incoming" and one.key not in keys and not derived:
+        life_of = of.get(one.key.rpartition("/")[0])
+        if one.bucket != "incoming" and one.key not in keys and life_of is None:
             yield f"{one.bucket} holds {one.key}, of which the log knows nothing"
+        if life_of is not None and life_of.state != "uploaded":
+            yield f"{life_of.stream} is {life_of.state}, and {one.bucket} holds {one.key}"
+
+
+def files_by_stem(known: Iterable[Life]) -> dict[str, Life]:
+    """Files by what the keys of their renditions begin with."""
+    return {life.key.rpartition(".")[0]: life for life in known if life.key}
 
 
 def _placed(life: Life, there: Mapping[tuple[str, str], Stored], sha: str | None) -> Iterator[str]:

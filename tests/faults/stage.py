@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tests.faults import checker
 from tests.faults.clients import Client, Crowd
 from tests.faults.evidence import (
     Evidence,
+    Stored,
     Tail,
     differences,
     facts_of,
@@ -32,7 +33,7 @@ from tests.faults.evidence import (
     reachable,
     unfinished,
 )
-from tests.faults.life import lives
+from tests.faults.life import Life, lives
 from tests.faults.system import NAMESPACE, System
 
 RECOVERY_SECONDS = 120.0
@@ -229,7 +230,7 @@ async def _recover(system: System, crowd: Crowd, seconds: float) -> str:
             break
         if time.monotonic() > deadline:
             return f"after {seconds:.0f} s without a hand: {left}"
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.5)
     file = await crowd.clients[0].upload(is_public=True)
     return "" if file is not None else "an upload fails although all is well again"
 
@@ -259,15 +260,26 @@ async def _left_to_do(system: System, crowd: Crowd) -> str:
         if work.not_before is None and work.failure is None:
             return f"{work.kind} of {work.stream} is not done"
     facts = await facts_of(system, crowd.tenants)
-    there = {(one.bucket, one.key) for one in objects_of(system, crowd.tenants)}
-    for life in lives(facts).values():
-        for bucket in NOT_IN.get(life.state, ()):
-            if (bucket, life.key) in there:
-                return f"{life.stream} is {life.state}, and {bucket} has it"
+    if left := _left_in_buckets(lives(facts), objects_of(system, crowd.tenants)):
+        return left
     subjects = {told.id for told in journal_of(system)}
     for id_, _, _ in checker._announcements(facts):
         if id_ not in subjects:
             return f"the subscriber does not know {id_}"
+    return ""
+
+
+def _left_in_buckets(files: Mapping[str, Life], objects: Sequence[Stored]) -> str:
+    there = {(one.bucket, one.key) for one in objects}
+    for life in files.values():
+        for bucket in NOT_IN.get(life.state, ()):
+            if (bucket, life.key) in there:
+                return f"{life.stream} is {life.state}, and {bucket} has it"
+    of = checker.files_by_stem(files.values())
+    for one in objects:
+        life_of = of.get(one.key.rpartition("/")[0])
+        if life_of is not None and life_of.state != "uploaded":
+            return f"{one.key} is still there"
     return ""
 
 

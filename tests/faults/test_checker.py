@@ -340,6 +340,13 @@ TAMPERINGS: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
         "objects match files",
         lambda e: tampered(e, reachable=dict(e.reachable) | {"ls_a/blog/media_2.png": 200}),
     ),
+    "a deleted file's rendition is still there": (
+        "objects match files",
+        lambda e: tampered(
+            e,
+            objects=[*e.objects, Stored("public", "ls_a/blog/media_2/thumb_200.r1.webp", 9, "s")],
+        ),
+    ),
     "an object is nobody's": (
         "objects match files",
         lambda e: tampered(e, objects=[*e.objects, Stored("private", "ls_a/blog/x.png", 9, "s")]),
