@@ -20,8 +20,12 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
+from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded, UnknownEvent
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.reconciliation import RECONCILIATION_EVENTS
+from domain.rendition_events import RENDITION_EVENTS
+from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
 from domain.webhook_events import WEBHOOK_EVENTS
 
@@ -111,7 +115,15 @@ class EventTypes:
             return UnknownEvent(stored_type=stored_type, data=msgspec.json.decode(data))
 
 
-EVENT_TYPES = EventTypes(MEDIA_FILE_EVENTS + TENANT_EVENTS + WEBHOOK_EVENTS)
+EVENT_TYPES = EventTypes(
+    MEDIA_FILE_EVENTS
+    + RENDITION_EVENTS
+    + SCAN_EVENTS
+    + CACHE_EVENTS
+    + TENANT_EVENTS
+    + WEBHOOK_EVENTS
+    + RECONCILIATION_EVENTS
+)
 
 COLUMNS = (
     "stream, version, position, at, owner, actor, access, command_id, correlation_id, type, "

@@ -11,7 +11,7 @@ from api.bodies import Body, path_context
 from api.cursors import Cursors
 from api.parameters import known_id, query_parameters, several, whole_number
 from api.positions import read_at, wanted_position
-from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of
+from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of, variants_of
 from api.security import caller_of
 from application.deletion import BulkDelete
 from domain.access import Caller, Permission
@@ -84,7 +84,11 @@ async def list_files(request: MediaRequest) -> ASGIResponse:
         wanted,
         FileListProjection.name,
         lambda: listing.page(
-            runtime.pool, owner, query, public_base_url=runtime.settings.public_base_url
+            runtime.pool,
+            owner,
+            query,
+            public_base_url=runtime.settings.public_base_url,
+            variants=variants_of(runtime),
         ),
     )
     page = found.found
@@ -160,7 +164,10 @@ async def stats(request: MediaRequest) -> ASGIResponse:
         wanted,
         FileListProjection.name,
         lambda: file_list.recent(
-            runtime.pool, owner, public_base_url=runtime.settings.public_base_url
+            runtime.pool,
+            owner,
+            public_base_url=runtime.settings.public_base_url,
+            variants=variants_of(runtime),
         ),
     )
     counted.found.recent = recent.found
@@ -187,7 +194,7 @@ async def detail(request: MediaRequest) -> ASGIResponse:
     raise MediaNotFound(media_id)
 
 
-def _owners(caller: Caller) -> list[str]:
+def owners_of(caller: Caller) -> list[str]:
     """Whose files the caller may see, the workspace first."""
     own = [str(user(caller.user_id))]
     return own if caller.tenant_id is None else [str(tenant(caller.tenant_id)), *own]
@@ -198,7 +205,7 @@ async def _uploaded(
 ) -> Answer[FileResource | None]:
     runtime = runtime_of(request)
     found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in _owners(caller_of(request)):
+    for owner in owners_of(caller_of(request)):
         found = await read_at(
             request,
             wanted,
@@ -208,6 +215,7 @@ async def _uploaded(
                 owner,
                 media_id,
                 public_base_url=runtime.settings.public_base_url,
+                variants=variants_of(runtime),
             ),
         )
         if found.found is not None:
@@ -222,7 +230,7 @@ async def _pending(
     runtime = runtime_of(request)
     caller = caller_of(request)
     found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in _owners(caller):
+    for owner in owners_of(caller):
         found = await read_at(
             request,
             wanted,
@@ -303,7 +311,7 @@ async def history(request: MediaRequest) -> ASGIResponse:
     note(request, mediaId=media_id)
     wanted = wanted_position(request)
     runtime = runtime_of(request)
-    for owner in _owners(caller_of(request)):
+    for owner in owners_of(caller_of(request)):
         found = await read_at(
             request,
             wanted,

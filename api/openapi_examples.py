@@ -69,13 +69,13 @@ FILE: Json = {
 VERIFYING: Json = {
     "mediaId": MEDIA_ID,
     "status": "pending_upload",
-    "processing": True,
+    "processing": "verifying",
     "statusUrl": f"/upload/{MEDIA_ID}",
 }
 STATUS: Json = {
     "mediaId": MEDIA_ID,
     "status": "uploaded",
-    "processing": False,
+    "processing": None,
     "file": FILE,
     "error": None,
 }
@@ -98,6 +98,12 @@ BULK_DELETED: Json = {
     "deleted": [MEDIA_ID],
     "failed": [{"id": OTHER_ID, "code": "MEDIA_NOT_FOUND", "error": "No such file."}],
 }
+SIGN: Json = {"expiresIn": 900, "download": True}
+SIGNED: Json = {
+    "url": f"https://account.r2.cloudflarestorage.com/private/{KEY}?X-Amz-Signature=…",
+    "expiresAt": "2026-04-29T10:15:00.000Z",
+}
+PURGE_QUEUED: Json = {"id": MEDIA_ID, "queued": True}
 UNDOING: Json = {"commandId": COMMAND_ID, "files": [MEDIA_ID], "processing": []}
 HISTORY: Json = {
     "items": [
@@ -175,10 +181,18 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         ),
         errors.UndoImpossible([{"id": OTHER_ID, "reason": "PURGED"}]),
         errors.TooManyWebhooks(20),
+        errors.NoRendition("application/pdf"),
+        errors.RenditionPending("og_1200x630"),
+        errors.RenditionUnavailable("og_1200x630", "time"),
         errors.Contention("The file is being changed by others; try again."),
         errors.IdempotencyConflict("This Idempotency-Key was used with another body."),
         errors.UploadIncomplete("The file has not been uploaded yet."),
         errors.UploadMismatch("240 bytes are stored, 245000 declared.", reason="size"),
+        errors.Infected(
+            "The malware scanner found Eicar-Signature.",
+            reason="infected",
+            signature="Eicar-Signature",
+        ),
         errors.UploadExpired("Upload expired, please try again."),
         PayloadTooLarge(128 * 1024),
         UnsupportedMediaType(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters.settings import Settings
 from api.openapi_examples import KEY, MEDIA_ID, OTHER_ID, URL
+from api.signed_urls import LONGEST_SECONDS, SHORTEST_SECONDS
 from application.uploads import MAX_NAME_LENGTH
 from domain.media_file import Status
 from domain.media_type import MEDIA_TYPES
@@ -115,13 +116,13 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
         "Verifying": {
             "mediaId": {"description": "The upload that is looked at.", **ID},
             "status": {"description": "Not a file yet.", "const": "pending_upload"},
-            "processing": {"description": "A worker is at it.", "const": True},
+            "processing": {"description": "What a worker is doing."},
             "statusUrl": {"description": "Ask here how it went.", "pattern": "^/upload/"},
         },
         "UploadStatus": {
             "mediaId": {"description": "The upload.", **ID},
             "status": {"description": "Where it stands.", "enum": STATES},
-            "processing": {"description": "Whether a worker is verifying it."},
+            "processing": {"description": "What a worker is doing; null when none is."},
             "file": {"description": "The file, once it is uploaded."},
             "error": {"description": "Why it is over, if it failed."},
         },
@@ -193,6 +194,23 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
                 "enum": ["MEDIA_NOT_FOUND", "OWNERSHIP_DENIED"],
             },
             "error": {"description": "The same for people."},
+        },
+        "RequestSignedUrl": {
+            "expiresIn": {
+                "description": "Seconds that the URL is to work.",
+                "minimum": SHORTEST_SECONDS,
+                "maximum": LONGEST_SECONDS,
+            },
+            "download": {"description": "Whether a browser saves the file instead of showing it."},
+            "variant": {"description": "A preset; without one the original."},
+        },
+        "SignedUrl": {
+            "url": {"description": "To be kept from others, and nowhere.", "format": "uri"},
+            "expiresAt": {"description": "Until when it works.", **TIME},
+        },
+        "CachePurgeQueued": {
+            "id": {"description": "The file.", **ID},
+            "queued": {"description": "The history says when it is done.", "const": True},
         },
         "History": {"items": {"description": "Oldest first."}},
         "HistoryEntry": {

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -146,7 +146,7 @@ def test_a_change_of_visibility_sends_the_bytes_elsewhere() -> None:
 
 def test_bytes_are_placed_once_and_only_when_nobody_can_write_any_more() -> None:
     late = after(minutes=1)
-    life = [
+    life: list[Event | tuple[datetime, Event]] = [
         REQUESTED,
         COMPLETED,
         (late, deleted(settles_at=after(minutes=2), bin_until=after(hours=9))),

@@ -489,7 +489,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Each dependency: `ok` or `failed`; 503 when one fails. */
+        /** Each dependency: `ok` or `failed`; 503 when one fails that requests need. */
         get: operations["media.ready"];
         put?: never;
         post?: never;
@@ -1129,8 +1129,8 @@ export interface components {
              * @enum {string}
              */
             status: "pending_upload" | "uploaded" | "rejected" | "expired" | "deleted";
-            /** @description Whether a worker is verifying it. */
-            processing: boolean;
+            /** @description What a worker is doing; null when none is. */
+            processing: ("fetching" | "scanning" | "verifying") | null;
             /** @description The file, once it is uploaded. */
             file: components["schemas"]["FileResource"] | null;
             /** @description Why it is over, if it failed. */
@@ -1163,11 +1163,10 @@ export interface components {
              */
             status: "pending_upload";
             /**
-             * @description A worker is at it.
-             * @default true
-             * @constant
+             * @description What a worker is doing.
+             * @enum {unknown}
              */
-            processing: true;
+            processing: "fetching" | "scanning" | "verifying";
             /** @description Ask here how it went. */
             statusUrl: string;
         };
@@ -1706,6 +1705,24 @@ export interface operations {
                         code?: "UNSUPPORTED_MEDIA_TYPE";
                         /** @constant */
                         status?: 415;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `INFECTED` The malware scanner knows the stored bytes; final. */
+            422: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Of the refusal itself. */
+                    "media-position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INFECTED";
+                        /** @constant */
+                        status?: 422;
                     } & components["schemas"]["Envelope"];
                 };
             };
@@ -2331,6 +2348,30 @@ export interface operations {
                         code?: "UNSUPPORTED_MEDIA_TYPE";
                         /** @constant */
                         status?: 415;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `INFECTED` The malware scanner knows the stored bytes; final. */
+            422: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Of the refusal itself. */
+                    "media-position"?: string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INFECTED";
+                        /** @constant */
+                        status?: 422;
                     } & components["schemas"]["Envelope"];
                 };
             };
