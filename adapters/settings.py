@@ -190,6 +190,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Files one worker process has scanned at once, of those no request waits for."""
     liveness_file: str = ""
     """A file that a worker touches every 5 s while it lives, for container health checks."""
+    stop_point: str = ""
+    """`name` or `name:n`: this process kills itself the n-th time it comes by there. For proofs
+    that nothing is lost (`./dev faults`); the names stand in `adapters/stop_points.py`. Refused in
+    production."""
     docs: bool = False
     """Whether `/openapi.json` and `/docs` are served."""
     log_format: Literal["json", "console"] = "json"
