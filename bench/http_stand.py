@@ -53,7 +53,7 @@ def service() -> Iterator[Mapping[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="media-http-") as folder:
         # PostgreSQL runs as another user when we are root.
         Path(folder).chmod(0o711)
-        up = Up(Path(folder) / "home", "--ephemeral", environment=UNREACHED)
+        up = Up(Path(folder) / "home", "--ephemeral", settings=UNREACHED)
         try:
             yield up.until_ready()
         finally:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ class Up:
         *options: str,
         edge_port: int | None = None,
         web: bool = False,
-        environment: Mapping[str, str] = UNLIMITED,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.home = home
         self.ports = [free_port(), free_port(), edge_port or free_port()]
@@ -45,7 +46,7 @@ class Up:
                     *("--port", api, "--internal-port", internal, "--edge-port", edge, *options),
                 ],
                 cwd=ROOT,
-                env=child_environment({}, defaults=environment),
+                env=child_environment(dict(settings), defaults=UNLIMITED),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
