@@ -15,6 +15,7 @@ from litestar.params import FromQuery
 
 from adapters.postgres import open_pool
 from projections.file_list import FileListProjection
+from projections.file_resource import FOUND_COLUMNS
 from projections.reading import owned
 
 POOL_SIZE = 10
@@ -30,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 _ROWS = owned(
     FileListProjection.name,
     "SELECT media_id, owner, service_code, file_name, file_size, mime_type, category, key,"
-    " is_public, uploaded_by, created_at, updated_at"
+    f" is_public, uploaded_by, created_at, updated_at, {FOUND_COLUMNS}"
     " FROM file_list_v2 WHERE owner = c.owner AND deleted_at IS NULL"
     " ORDER BY created_at DESC, media_id DESC LIMIT 50",
 )
