@@ -24,6 +24,7 @@ LIMITS: Mapping[str, int] = {
     "start_up": 120,
     "fanout": 120,
     "streams": 120,
+    "webhooks": 120,
     "delivery": 120,
     "renditions": 240,
 }
