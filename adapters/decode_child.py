@@ -11,16 +11,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from adapters import decode_jail
+from adapters.decode_orders import Report
 from adapters.decode_verdict import (
     FRAME_LENGTH_BYTES,
     MAX_QUESTION_BYTES,
     STATUS_BYTES,
-    DecodeLimits,
     Greeting,
     Question,
     Refusal,
@@ -28,7 +28,8 @@ from adapters.decode_verdict import (
     frame,
 )
 
-Prove = Callable[[bytes, str, DecodeLimits], tuple[Verdict, bytes]]
+Work = Callable[[bytes, Question], tuple[msgspec.Struct, Sequence[bytes]]]
+"""What a child does with a file: the answer, and the bytes that follow it."""
 
 FILE = 3
 """The child's descriptor of the file, which it can read from and not write to."""
@@ -42,25 +43,35 @@ def main() -> None:
     control = socket.socket(fileno=0)
     try:
         decode_jail.die_with_parent(parent)
-        prove = _load()
+        work = _load()
     except Exception as error:  # noqa: BLE001 - the parent is to tell, whatever it is
         control.sendall(frame(Greeting(trouble=f"{type(error).__name__}: {error}")))
         sys.exit(1)
     control.sendall(frame(Greeting()))
-    while _serve(control, prove):
+    while _serve(control, work):
         pass
 
 
-def _load() -> Prove:
-    from adapters import decode_loaders  # noqa: PLC0415 - a failing import is told to the parent
+def _load() -> Work:
+    # Here, since a failing import is told to the parent.
+    from adapters import decode_loaders, decode_pictures  # noqa: PLC0415
 
     decode_loaders.warm()
     os.chdir("/")
     gc.freeze()
-    return decode_loaders.prove
+
+    def work(body: bytes, question: Question) -> tuple[msgspec.Struct, Sequence[bytes]]:
+        if question.order is not None:
+            return decode_pictures.carry_out(body, question.order, question.limits)
+        verdict, drawing = decode_loaders.prove(
+            body, question.mime_type, question.limits, question.metadata
+        )
+        return verdict, [drawing]
+
+    return work
 
 
-def _serve(control: socket.socket, prove: Prove) -> bool:
+def _serve(control: socket.socket, work: Work) -> bool:
     token, descriptors, _, _ = socket.recv_fds(control, 1, 2)
     if not token or len(descriptors) != 2:  # noqa: PLR2004 - the conversation and the file
         return False
@@ -72,7 +83,7 @@ def _serve(control: socket.socket, prove: Prove) -> bool:
             os.dup2(descriptors[0], 0)
             os.dup2(descriptors[1], FILE)
             os.closerange(FILE + 1, 256)
-            _answer(server, prove)
+            _answer(server, work)
             status = 0
         finally:
             os._exit(status)
@@ -84,25 +95,26 @@ def _serve(control: socket.socket, prove: Prove) -> bool:
     return True
 
 
-def _answer(server: int, prove: Prove) -> None:
+def _answer(server: int, work: Work) -> None:
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     length = int.from_bytes(_read(FRAME_LENGTH_BYTES), "big")
     question = msgspec.msgpack.decode(_read(min(length, MAX_QUESTION_BYTES)), type=Question)
     decode_jail.go_first()
     decode_jail.limit(question.limits)
     decode_jail.lock(server)
-    drawing = b""
+    made: Sequence[bytes] = ()
+    kind = Verdict if question.order is None else Report
+    answer: msgspec.Struct
     try:
-        body = _file(question.size)
-        verdict, drawing = prove(body, question.mime_type, question.limits)
+        answer, made = work(_file(question.size), question)
     except Refusal as refusal:
-        verdict = Verdict(reason=refusal.reason, detail=refusal.detail)
+        answer = kind(reason=refusal.reason, detail=refusal.detail)
     except MemoryError:
-        verdict = Verdict(reason="memory", detail="Decoding needs more memory than is allowed.")
-    for part in (frame(verdict), drawing):
-        answer = memoryview(part)
-        while answer:
-            answer = answer[os.write(0, answer) :]
+        answer = kind(reason="memory", detail="Decoding needs more memory than is allowed.")
+    for part in (frame(answer), *made):
+        left = memoryview(part)
+        while left:
+            left = left[os.write(0, left) :]
 
 
 def _file(size: int) -> bytes:

@@ -15,6 +15,8 @@ from av.container import InputContainer
 from adapters.decode_formats import Layout, ends_as_zip, layout
 from adapters.decode_svg import sanitised
 from adapters.decode_verdict import DecodeLimits, Refusal, Verdict
+from adapters.metadata import stripped
+from domain.metadata import MetadataPolicy
 
 VIPS_LOADERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "image/jpeg": ("jpegload_buffer", {"fail_on": "warning"}),
@@ -38,7 +40,9 @@ PICTURE_CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "apng"}
 CONTAINERS = {"video/mp4": "mov", "image/avif": "mov", "video/webm": "matroska"}
 
 
-def prove(body: bytes, mime_type: str, limits: DecodeLimits) -> tuple[Verdict, bytes]:
+def prove(
+    body: bytes, mime_type: str, limits: DecodeLimits, metadata: MetadataPolicy = "keep"
+) -> tuple[Verdict, bytes]:
     """Decode the whole file: how much of it is to be kept, or what instead. Raises Refusal."""
     if mime_type == "image/svg+xml":
         drawing = sanitised(body)
@@ -46,18 +50,21 @@ def prove(body: bytes, mime_type: str, limits: DecodeLimits) -> tuple[Verdict, b
             return Verdict(keep=len(body)), b""
         return Verdict(drawing_bytes=len(drawing)), drawing
     found = layout(body, mime_type)
-    _check_pixels(found.width, found.height, found.frames, limits)
+    check_pixels(found.width, found.height, found.frames, limits)
     body = body[: found.end]
     if ends_as_zip(body):
         raise Refusal("polyglot", "The file is a ZIP archive too.")
     try:
         _decode(body, mime_type, found, limits)
     except pyvips.Error as error:
-        raise _refusal_of(str(error)) from None
+        raise refusal_of(str(error)) from None
     except av.error.FFmpegError as error:
-        raise _refusal_of(str(error)) from None
+        raise refusal_of(str(error)) from None
     except pypdfium2.PdfiumError as error:
-        raise _refusal_of(str(error)) from None
+        raise refusal_of(str(error)) from None
+    served, removed = stripped(body, mime_type, metadata, lambda file: layout(file, mime_type).end)
+    if removed:
+        return Verdict(drawing_bytes=len(served), removed=removed), served
     return Verdict(keep=found.end), b""
 
 
@@ -70,7 +77,8 @@ def _decode(body: bytes, mime_type: str, found: Layout, limits: DecodeLimits) ->
         _decode_pdf(body, limits)
 
 
-def _refusal_of(message: str) -> Refusal:
+def refusal_of(message: str) -> Refusal:
+    """What a loader's error means."""
     lowered = message.lower()
     if "out of memory" in lowered or "cannot allocate" in lowered:
         return Refusal("memory", "Decoding needs more memory than is allowed.")
@@ -79,7 +87,8 @@ def _refusal_of(message: str) -> Refusal:
     return Refusal("damaged", f"The file cannot be decoded: {first.strip()}")
 
 
-def _check_pixels(width: int, height: int, frames: int, limits: DecodeLimits) -> None:
+def check_pixels(width: int, height: int, frames: int, limits: DecodeLimits) -> None:
+    """Raise Refusal (`limits`) for more than one picture or animation may have."""
     if width * height > limits.frame_pixels:
         raise Refusal(
             "limits",
@@ -104,7 +113,7 @@ def _read_all(image: pyvips.Image, limits: DecodeLimits) -> None:
     fields = image.get_fields()
     height = image.get("page-height") if "page-height" in fields else image.height
     frames = image.get("n-pages") if "n-pages" in fields else 1
-    _check_pixels(image.width, height, frames, limits)
+    check_pixels(image.width, height, frames, limits)
     if "heif-compression" in fields and image.get("heif-compression") != "av1":
         raise Refusal("content", "The bytes are not an AVIF image.")
     image.avg()
@@ -124,7 +133,7 @@ def _decode_video(body: bytes, container_format: str, limits: DecodeLimits) -> N
                 *PICTURE_CODECS, *CODECS[container_format].split(",")
             }:  # fmt: skip
                 raise Refusal("content", "The video is of no kind that browsers play.")
-            _check_pixels(context.width, context.height, 1, limits)
+            check_pixels(context.width, context.height, 1, limits)
             context.thread_count = 1
         _decode_packets(container, limits)
 
@@ -141,7 +150,7 @@ def _decode_packets(container: InputContainer, limits: DecodeLimits) -> None:
         for picture in packet.decode():
             if not isinstance(picture, av.VideoFrame):
                 continue
-            _check_pixels(picture.width, picture.height, 1, limits)
+            check_pixels(picture.width, picture.height, 1, limits)
             if picture.is_corrupt:
                 raise Refusal("damaged", "A frame of the video is damaged.")
             seen += 1

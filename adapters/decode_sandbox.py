@@ -5,12 +5,17 @@ bounded answer, and kills. Used by `adapters/sandbox_proof.py`.
 """
 
 import asyncio
-from typing import Self
+from collections.abc import Awaitable, Callable
+from typing import Self, TypeVar
 
 from adapters.decode_server import ChildKilled, ForkServer, Interrupted
 from adapters.decode_verdict import DecodeLimits
 from adapters.scratch_file import ScratchFile
 from application.ports import Accepted, Refused, SandboxUnavailable
+from application.rendering import Order, Rendered
+from domain.metadata import MetadataPolicy
+
+T = TypeVar("T")
 
 QUEUE_SECONDS = 60.0
 """How long a file waits for a free server before the caller is told to come again."""
@@ -21,8 +26,15 @@ PAUSES_SECONDS = (0.0, 0.2, 1.0)
 class DecodeSandbox:
     """A few fork servers, each at one file at a time. Belongs to one event loop."""
 
-    def __init__(self, *, servers: int = 2, limits: DecodeLimits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        servers: int = 2,
+        limits: DecodeLimits | None = None,
+        metadata: MetadataPolicy = "keep",
+    ) -> None:
         self._limits = limits or DecodeLimits()
+        self._metadata: MetadataPolicy = metadata
         self._size = servers
         self._free: asyncio.Queue[ForkServer | None] = asyncio.Queue()
         self._running: set[ForkServer] = set()
@@ -72,11 +84,20 @@ class DecodeSandbox:
 
         When the verdict says so the file holds what is to be served in its place.
         """
+        return await self._persist(
+            lambda server: server.prove(file, mime_type, self._limits, self._metadata)
+        )
+
+    async def carry_out(self, file: ScratchFile, order: Order) -> Rendered | Refused:
+        """Look into a proven file and make pictures of it. Raises SandboxUnavailable."""
+        return await self._persist(lambda server: server.carry_out(file, order, self._limits))
+
+    async def _persist(self, ask: Callable[[ForkServer], Awaitable[T]]) -> T | Refused:
         killed = 0
         for pause in PAUSES_SECONDS:
             await asyncio.sleep(pause)
             try:
-                return await self._prove_once(file, mime_type)
+                return await self._once(ask)
             except ChildKilled:
                 killed += 1
             except Interrupted:
@@ -85,19 +106,19 @@ class DecodeSandbox:
             return Refused("memory", "The decoder was killed each time that it tried the file.")
         raise SandboxUnavailable("The decoders are killed from outside.")
 
-    async def _prove_once(self, file: ScratchFile, mime_type: str) -> Accepted | Refused:
+    async def _once(self, ask: Callable[[ForkServer], Awaitable[T]]) -> T | Refused:
         server = await self._take()
         usable = False
         try:
             async with asyncio.timeout(self._limits.wall_seconds):
-                verdict = await server.prove(file, mime_type, self._limits)
+                answer = await ask(server)
             usable = True
         except TimeoutError:
             return Refused("time", "Decoding takes longer than is allowed.")
         except OSError as error:
             raise Interrupted from error
         else:
-            return verdict
+            return answer
         finally:
             self._give_back(server, usable=usable)
 

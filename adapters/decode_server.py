@@ -10,13 +10,15 @@ import signal
 import socket
 import subprocess  # starts our own module, with no shell
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from adapters.decode_answers import hear_report, receive, receive_frame
 from adapters.decode_verdict import (
-    FRAME_LENGTH_BYTES,
     REASONS,
     STATUS_BYTES,
     DecodeLimits,
@@ -28,6 +30,12 @@ from adapters.decode_verdict import (
 )
 from adapters.scratch_file import ScratchFile
 from application.ports import Accepted, Refused, SandboxUnavailable
+from application.rendering import Order, Rendered
+from domain.metadata import REMOVABLE, MetadataPolicy
+
+T = TypeVar("T")
+Hear = Callable[[socket.socket, Question], Awaitable[T | None]]
+"""Takes a child's answer; None when it is none."""
 
 START_SECONDS = 30.0
 """A fork server loads its decoders in 0.3 s; a busy machine may need a hundred times as long."""
@@ -101,7 +109,7 @@ class ForkServer:
         try:
             async with asyncio.timeout(START_SECONDS):
                 greeting = msgspec.msgpack.decode(
-                    await _receive_frame(self._control, ANSWER_BYTES), type=Greeting
+                    await receive_frame(self._control, ANSWER_BYTES), type=Greeting
                 )
         except (OSError, TimeoutError, msgspec.MsgspecError) as error:
             raise SandboxUnavailable("The decoder does not start.") from error
@@ -109,21 +117,51 @@ class ForkServer:
             raise SandboxUnavailable(f"The decoder does not start: {greeting.trouble}")
 
     async def prove(
-        self, file: ScratchFile, mime_type: str, limits: DecodeLimits
+        self,
+        file: ScratchFile,
+        mime_type: str,
+        limits: DecodeLimits,
+        metadata: MetadataPolicy = "keep",
     ) -> Accepted | Refused:
         """Have one file decoded, and rewritten where that is called for.
 
         Raises OSError or Interrupted when server or child go away; the file is untouched then.
         """
-        child = self._hand_over(file)
+        question = Question(mime_type, file.size, limits, metadata)
         with contextlib.ExitStack() as kept:
-            answer: tuple[Verdict, ScratchFile | None] | None = None
-            with contextlib.closing(child), contextlib.suppress(ConnectionError):
-                answer = await _converse(child, file.size, mime_type, limits, kept)
-            # Without an answer the child has closed its end, so the status comes at once.
-            async with asyncio.timeout(None if answer is None else STATUS_SECONDS):
-                status = await _receive(self._control, STATUS_BYTES)
-            return _outcome(answer, int.from_bytes(status, "big", signed=True), file)
+            answer, status = await self._ask(file, question, partial(_hear_verdict, kept=kept))
+            return _outcome(answer, status, file)
+
+    async def carry_out(
+        self, file: ScratchFile, order: Order, limits: DecodeLimits
+    ) -> Rendered | Refused:
+        """Have pictures made of one file. Raises OSError or Interrupted, as `prove` does."""
+        question = Question(order.mime_type, file.size, limits, order=order)
+
+        async def hear(child: socket.socket, _question: Question) -> Rendered | Refused | None:
+            return await hear_report(child, order)
+
+        answer: Rendered | Refused | None
+        answer, status = await self._ask(file, question, hear)
+        if answer is None or status != 0:
+            return _ended(status)
+        if isinstance(answer, Refused):
+            return _named(answer.reason, answer.detail)
+        return answer
+
+    async def _ask(
+        self, file: ScratchFile, question: Question, hear: Hear[T]
+    ) -> tuple[T | None, int]:
+        """What a child of this server's answers, None when that is nothing, and how it ended."""
+        child = self._hand_over(file)
+        answer: T | None = None
+        with contextlib.closing(child), contextlib.suppress(ConnectionError):
+            await asyncio.get_running_loop().sock_sendall(child, frame(question))
+            answer = await hear(child, question)
+        # Without an answer the child has closed its end, so the status comes at once.
+        async with asyncio.timeout(None if answer is None else STATUS_SECONDS):
+            status = await receive(self._control, STATUS_BYTES)
+        return answer, int.from_bytes(status, "big", signed=True)
 
     def _hand_over(self, file: ScratchFile) -> socket.socket:
         """A connection to a child of this server that exists for this file alone."""
@@ -152,29 +190,23 @@ class ForkServer:
         self._control.close()
 
 
-async def _converse(
-    child: socket.socket,
-    size: int,
-    mime_type: str,
-    limits: DecodeLimits,
-    kept: contextlib.ExitStack,
+async def _hear_verdict(
+    child: socket.socket, question: Question, *, kept: contextlib.ExitStack
 ) -> tuple[Verdict, ScratchFile | None] | None:
-    """The child's verdict, and the drawing that may follow it."""
-    question = Question(mime_type=mime_type, size=size, limits=limits)
-    await asyncio.get_running_loop().sock_sendall(child, frame(question))
-    answer = await _receive_frame(child, ANSWER_BYTES)
+    """The child's verdict, and what may follow it: the bytes to be served in the file's place."""
+    answer = await receive_frame(child, ANSWER_BYTES)
     try:
         verdict = msgspec.msgpack.decode(answer, type=Verdict)
     except msgspec.MsgspecError:
         return None
     if verdict.drawing_bytes is None:
         return verdict, None
-    if not 0 < verdict.drawing_bytes <= drawing_limit(size):
+    if not 0 < verdict.drawing_bytes <= drawing_limit(question.size):
         return None
     drawing = kept.enter_context(ScratchFile())
     while drawing.size < verdict.drawing_bytes:
         most = min(PART_BYTES, verdict.drawing_bytes - drawing.size)
-        await drawing.append(await _receive(child, most))
+        await drawing.append(await receive(child, most))
     return verdict, drawing
 
 
@@ -183,14 +215,10 @@ def _outcome(
 ) -> Accepted | Refused:
     """What the child's answer and end mean; the child may have been taken over by the file."""
     if answer is None or status != 0:
-        if status == -signal.SIGKILL:
-            raise ChildKilled
-        reason, detail = OUTCOMES.get(-status, ("crash", "The decoder crashed over the file."))
-        return Refused(reason, detail)
+        return _ended(status)
     verdict, drawing = answer
     if verdict.reason is not None:
-        known = verdict.reason in REASONS
-        return Refused(verdict.reason if known else "crash", _sentence(verdict.detail))
+        return _named(verdict.reason, verdict.detail)
     if drawing is not None:
         file.exchange(drawing)
     elif verdict.keep == file.size:
@@ -200,27 +228,22 @@ def _outcome(
     else:
         return Refused("crash", "The decoder gave no proper answer.")
     file.rewind()
-    return Accepted(file.size, file.body)
+    removed = tuple(place for place in verdict.removed if place in REMOVABLE)
+    return Accepted(file.size, file.body, removed)
+
+
+def _ended(status: int) -> Refused:
+    """What a child's end without a good answer says of its file."""
+    if status == -signal.SIGKILL:
+        raise ChildKilled
+    reason, detail = OUTCOMES.get(-status, ("crash", "The decoder crashed over the file."))
+    return Refused(reason, detail)
+
+
+def _named(reason: str, detail: str) -> Refused:
+    return Refused(reason if reason in REASONS else "crash", _sentence(detail))
 
 
 def _sentence(text: str) -> str:
     printable = "".join(character for character in text if character.isprintable())
     return printable[:DETAIL_CHARACTERS]
-
-
-async def _receive_frame(connection: socket.socket, most: int) -> bytes:
-    length = int.from_bytes(await _receive(connection, FRAME_LENGTH_BYTES), "big")
-    if length > most:
-        raise ConnectionError("the answer is longer than any can be")
-    return await _receive(connection, length)
-
-
-async def _receive(connection: socket.socket, size: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    parts = bytearray()
-    while len(parts) < size:
-        part = await loop.sock_recv(connection, size - len(parts))
-        if not part:
-            raise ConnectionError("the child is gone")
-        parts += part
-    return bytes(parts)

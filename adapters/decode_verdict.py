@@ -7,6 +7,9 @@ from typing import Literal, get_args
 
 import msgspec
 
+from application.rendering import Order
+from domain.metadata import MetadataPolicy
+
 Reason = Literal[
     "content", "truncated", "damaged", "polyglot", "limits", "encrypted", "svg", "time", "memory",
     "crash",
@@ -43,11 +46,14 @@ class DecodeLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What stands in front of the bytes of a file."""
+    """What a child is told of its file."""
 
     mime_type: str
     size: int
     limits: DecodeLimits
+    metadata: MetadataPolicy = "keep"
+    order: Order | None = None
+    """What is to be made of a file that was proven before; None: prove it."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +62,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     keep: int = 0
     """The real end of the format; bytes behind it are cut off."""
     drawing_bytes: int | None = None
-    """Size of the sanitised drawing, which follows; of an SVG alone, and only if it differs."""
+    """Size of what is to be served in the file's place, which follows: a sanitised drawing, or the
+    file without what is not to be told."""
+    removed: tuple[str, ...] = ()
+    """Where that stood."""
     reason: str | None = None
     detail: str = ""
 
@@ -78,7 +87,7 @@ class Refusal(Exception):
 
 FRAME_LENGTH_BYTES = 4
 """Every message is its length, big endian, and so many bytes of MessagePack."""
-MAX_QUESTION_BYTES = 4096
+MAX_QUESTION_BYTES = 16_384
 STATUS_BYTES = 4
 """How the child of one file ended: signed, big endian; negative is a signal."""
 

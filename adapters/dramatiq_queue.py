@@ -16,8 +16,6 @@ from redis.retry import Retry
 
 from application.jobs import Cause, Job
 
-SENT_MARK_SECONDS = 900
-"""How long a job counts as sent: longer than the longest chain of retries of a purge."""
 CRASH_MARK_SECONDS = 3600
 _ALWAYS = 1_000_000
 """Of a million commands, how many look for jobs of dead workers; Dramatiq's own default leaves
@@ -86,7 +84,7 @@ class DramatiqQueue:
             self.broker_of(job.QUEUE).enqueue(message, delay=delay)
             # After the message, so that a Redis that lost the message has no mark either.
             self._redis.set(
-                self._key("sent", job), 1, ex=SENT_MARK_SECONDS + int(max(delay_seconds, 0))
+                self._key("sent", job), 1, ex=int(job.CHAIN_SECONDS + max(delay_seconds, 0))
             )
         except redis.RedisError as error:
             raise QueueUnavailable(str(error)) from error

@@ -54,6 +54,12 @@ OBJECT_STORE_SECONDS = Histogram(
 OBJECT_STORE_FAILURES = Counter(
     "media_object_store_failures", "Calls that the object store did not answer.", ["operation"]
 )
+SCAN_SECONDS = Histogram(
+    "media_scan_seconds",
+    "Time of one scan for malware, by its verdict: clean, malware, or none.",
+    ["verdict"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600),
+)
 POOL_CONNECTIONS = Gauge(
     "media_pool_connections",
     "Connections to PostgreSQL: used, idle, and the most there may be.",

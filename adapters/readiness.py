@@ -8,11 +8,15 @@ import redis.asyncio
 
 from adapters.decoder_check import DecoderCheck
 from adapters.postgres import Pool, connection
+from adapters.scanner_check import ScannerCheck
 from adapters.telemetry import get_logger
 from application.ports import ObjectStore, SandboxUnavailable
+from application.scan_ports import ScannerUnavailable
 
 CHECK_SECONDS = 2.0
 """How long one dependency may take to answer."""
+TOLD_ONLY = frozenset({"scanner"})
+"""What is away without making a process unfit: uploads wait, and all else works."""
 MAX_LAG_SECONDS = 30.0
 """A read model further behind than this fails the check; normal is a few milliseconds."""
 
@@ -28,10 +32,12 @@ class FollowerLag(msgspec.Struct, frozen=True):
 
 
 async def follower_lags(pool: Pool) -> list[FollowerLag]:
-    """All followers that ever ran. Raises DatabaseUnavailable."""
+    """All followers that ever ran, less the builds beside them. Raises DatabaseUnavailable."""
     async with connection(pool) as one:
         cursor = await one.execute(
             "SELECT follower, reached, behind_seconds, next_type FROM follower_lag()"
+            # One that was stopped waits for whoever goes on with it, and is nobody's alarm.
+            " WHERE follower !~ '^(rebuild|verify)_'"
         )
         return [FollowerLag(*row) for row in await cursor.fetchall()]
 
@@ -58,12 +64,14 @@ class Readiness:
         redis_url: str,
         followers: frozenset[str],
         decoders: DecoderCheck | None = None,
+        scanner: ScannerCheck | None = None,
     ) -> None:
         self._pool = pool
         self._objects = objects
         self._redis_url = redis_url
         self._followers = followers
         self._decoders = decoders
+        self._scanner = scanner
 
     async def check(self) -> dict[str, bool]:
         """Each dependency and whether it answers. Never raises; takes at most CHECK_SECONDS."""
@@ -75,6 +83,8 @@ class Readiness:
         }
         if self._decoders is not None:
             checks["decoders"] = self._decode
+        if self._scanner is not None:
+            checks["scanner"] = self._scan
         results = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
         return dict(zip(checks, results, strict=True))
 
@@ -109,6 +119,10 @@ class Readiness:
     async def _decode(self) -> None:
         if self._decoders is not None and self._decoders.trouble is not None:
             raise SandboxUnavailable(self._decoders.trouble)
+
+    async def _scan(self) -> None:
+        if self._scanner is not None and self._scanner.trouble is not None:
+            raise ScannerUnavailable(self._scanner.trouble)
 
 
 async def _passes(name: str, check: Callable[[], Awaitable[None]]) -> bool:

@@ -7,12 +7,14 @@ from functools import partial
 
 import msgspec
 
+from adapters import dying
+from adapters.clamd_scanner import ClamdScanner
+from adapters.cloudflare_cache import CloudflareCache, NoCdn
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
 from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
-from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.postgres_webhooks import PostgresDeliveries, PostgresWebhookTargets
@@ -20,16 +22,24 @@ from adapters.r2_object_store import R2ObjectStore
 from adapters.redis_hints import PositionAnnouncer, PositionHints
 from adapters.redis_limits import RedisLimits
 from adapters.sandbox_proof import SandboxProof
+from adapters.scanner_address import ScannerAddress
+from adapters.scanner_check import ScannerCheck
 from adapters.settings import Settings
+from adapters.stop_points import stop_point
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
 from application.bin import Bin
+from application.cache_purge import CacheAddresses, CachePurges
+from application.cdn_ports import CdnCache
 from application.deletion import Deletion
+from application.derivation import Derivation
 from application.ingest import Ingest
 from application.media import Media
 from application.placement import Placement
 from application.ports import Clock, ContentProof, Identities, ObjectStore
+from application.renditions import Renditions
+from application.scanning import Scanning
 from application.source_receiver import SourceReceiver
 from application.undo import Undo
 from application.upkeep import Upkeep
@@ -57,14 +67,20 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     objects: ObjectStore
     proof: ContentProof
     decoders: DecoderCheck
+    scanner: ScannerCheck | None
+    """None where nothing is scanned."""
     uploads: Uploads
     reports: UploadReports
+    scanning: Scanning
     ingest: Ingest
     deletion: Deletion
+    cache_purges: CachePurges
     bin: Bin
     undo: Undo
     placement: Placement
     upkeep: Upkeep
+    renditions: Renditions
+    derivation: Derivation
     limits: RedisLimits
     webhooks: Webhooks
     webhook_delivery: WebhookDelivery
@@ -95,20 +111,31 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         stack.push_async_callback(limits.close)
         hints = PositionHints(settings.redis_url, channel=channel)
         stack.push_async_callback(hints.close)
-        objects = await stack.enter_async_context(R2ObjectStore.open(settings))
-        sandbox = DecodeSandbox(servers=settings.decoders)
+        stop = stop_point(settings.stop_point)
+        objects = dying.object_store(
+            await stack.enter_async_context(R2ObjectStore.open(settings)), stop
+        )
+        sandbox = DecodeSandbox(servers=settings.decoders, metadata=settings.metadata_policy)
         sandbox.start_when_needed()
         stack.push_async_callback(sandbox.close)
         proof = SandboxProof(sandbox, decoders=settings.decoders)
         decoders = DecoderCheck(proof)
         await stack.enter_async_context(background(decoders.watch()))
+        scanner = ClamdScanner(ScannerAddress.parse(settings.scanner)) if settings.scanner else None
+        scanner_check = ScannerCheck(scanner) if scanner is not None else None
+        if scanner_check is not None:
+            await stack.enter_async_context(background(scanner_check.watch()))
         identities = RandomIdentities()
-        media = Media(traced(PostgresEventStore(pool)), announce=announcer.announce)
+        media = Media(traced(dying.event_store(pool, stop)), announce=announcer.announce)
         inspector = MagicContentInspector()
+        verification = Verification(
+            objects, inspector, proof, scanner, metadata=settings.metadata_policy
+        )
         fetcher = GuardedFetcher(permitted=frozenset(settings.permitted_sources))
         locks = PostgresFileLocks(pool, at_once=max(settings.database_pool_size // 2, 1))
         placement = Placement(media, objects, locks)
         webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)
+        cdn = await stack.enter_async_context(_open_cdn(settings))
         yield Runtime(
             settings=settings,
             pool=pool,
@@ -116,11 +143,12 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             objects=objects,
             proof=proof,
             decoders=decoders,
+            scanner=scanner_check,
             uploads=traced(
                 Uploads(
                     media,
                     objects,
-                    Verification(objects, inspector, proof),
+                    verification,
                     identities,
                     placement,
                     rules=settings.upload_rules,
@@ -129,6 +157,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                 )
             ),
             reports=traced(UploadReports(media, owner_bypass=settings.owner_bypass)),
+            scanning=traced(Scanning(media, verification, clock=utc_now)),
             ingest=traced(
                 Ingest(
                     media,
@@ -139,6 +168,17 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     rules=settings.upload_rules,
                     pending_lifetime=settings.pending_lifetime,
                     clock=utc_now,
+                )
+            ),
+            cache_purges=traced(
+                CachePurges(
+                    media,
+                    objects,
+                    cdn,
+                    addresses=CacheAddresses(
+                        settings.public_base_url, settings.delivery_url, tuple(settings.presets)
+                    ),
+                    owner_bypass=settings.owner_bypass,
                 )
             ),
             deletion=traced(
@@ -155,6 +195,18 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
             placement=traced(placement),
             upkeep=traced(
                 Upkeep(media, objects, pending_lifetime=settings.pending_lifetime, clock=utc_now)
+            ),
+            renditions=traced(
+                Renditions(media, identities, clock=utc_now, presets=settings.presets)
+            ),
+            derivation=traced(
+                Derivation(
+                    media,
+                    objects,
+                    renderer=proof,
+                    locks=locks,
+                    presets=settings.presets,
+                )
             ),
             limits=limits,
             webhooks=traced(webhooks),
@@ -174,6 +226,15 @@ async def background(work: Coroutine[object, object, None]) -> AsyncIterator[Non
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _open_cdn(settings: Settings) -> AsyncIterator[CdnCache]:
+    if settings.cdn == "none" or not settings.cloudflare_zone_id:
+        yield NoCdn()
+        return
+    async with CloudflareCache.open(settings) as cloudflare:
+        yield cloudflare
 
 
 def _webhooks(

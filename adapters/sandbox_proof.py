@@ -1,4 +1,4 @@
-"""The `ContentProof` port: spools a file to disk and has it decoded in the sandbox."""
+"""The `ContentProof` and `Renderer` ports: spools a file to disk, has it decoded in the sandbox."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.scratch_file import ScratchFile
 from application.ports import Accepted, Refused, SandboxUnavailable
+from application.rendering import Order, Rendered
 
 FILES_PER_DECODER = 2
 """One is decoded while the next arrives; so many files at most lie in the temporary folder."""
@@ -18,6 +19,14 @@ class SandboxProof:
     def __init__(self, sandbox: DecodeSandbox, *, decoders: int) -> None:
         self._sandbox = sandbox
         self._places = asyncio.Semaphore(FILES_PER_DECODER * decoders)
+
+    async def render(self, parts: AsyncIterator[bytes], order: Order) -> Rendered | Refused:
+        """What came of the order; raises SandboxUnavailable, and whatever the parts raise."""
+        async with self._places:
+            with _scratch_file() as file:
+                async for part in parts:
+                    await _append(file, part)
+                return await self._sandbox.carry_out(file, order)
 
     @asynccontextmanager
     async def prove(

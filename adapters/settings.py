@@ -8,13 +8,17 @@ from urllib.parse import unquote
 
 import msgspec
 
-from adapters.settings_rules import PREFIX, SettingsError, check_origins, check_services
-from adapters.url_gate import check_permitted
+from adapters.settings_checks import DEVELOPMENT_CURSOR_KEY, DEVELOPMENT_GATEWAY_KEY, check
+from adapters.settings_rules import PREFIX, SettingsError
 from domain.access import OwnerBypass
 from domain.media_type import ServiceRules, UploadRules
+from domain.metadata import MetadataPolicy
+from domain.rendition import DEFAULT_PRESETS, Preset
 
 __all__ = [
     "DEFAULT_SERVICES",
+    "DEVELOPMENT_CURSOR_KEY",
+    "DEVELOPMENT_GATEWAY_KEY",
     "PREFIX",
     "Settings",
     "SettingsError",
@@ -22,23 +26,11 @@ __all__ = [
     "variable_of",
 ]
 
-DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
-DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 DEFAULT_SERVICES = ("blog", "content", "chatbot", "newsletter", "store", "avatar", "workspace")
-
 DEVELOPMENT_ORIGIN = "http://localhost:3000"
 
 STANDARD_NAMES = ("otel_", "prometheus_")
 """Fields that begin so are variables other products know too, and have no prefix of ours."""
-MIN_SECRET_LENGTH = 32
-MOST: Mapping[str, int] = {
-    **dict.fromkeys(("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"), 100_000),
-    "bin_days": 3650,
-    "placement_wait_seconds": 25,
-}
-"""Of the limits because Redis keeps the time of each request, some 10 bytes."""
-LONGEST_INGEST_WAIT = 25
-"""Less than `api/process.py` drains for."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +38,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Literal["development", "production"] = "production"
     """`production` refuses every development default."""
-
     database_url: str
     """PostgreSQL, as `postgresql://user:password@host:port/database`."""
     redis_url: str
@@ -60,12 +51,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Secrets that sign page cursors, the newest last."""
     owner_bypass: OwnerBypass = "all"
     """How far `system:owner` reaches: `all` workspaces, or its own `tenant` (spec 6.3)."""
-
     cors_origins: tuple[str, ...] = ("https://app.logicspike.com", "https://logicspike.com")
     """Origins whose pages may read answers (spec 6.8). Development adds `http://localhost:3000`."""
 
     public_base_url: str
     """Where public files are served, without a trailing slash. It has no fallback (spec 15)."""
+    delivery_base_url: str = ""
+    """Where `/cdn` and `/m` are reached from outside; production needs it. Else this machine."""
+    cdn: Literal["cloudflare", "none"] = "cloudflare"
+    """What keeps copies of public files: `none` says that production has no CDN to be purged."""
+    cloudflare_zone_id: str = ""
+    """The zone of the two domains above; without it, as in development, no cache is told."""
+    cloudflare_api_token: str = ""
+    """An API token with the permission *Cache Purge* on that zone, and no other."""
+    cloudflare_api_url: str = "https://api.cloudflare.com/client/v4"
+    """Cloudflare's API; in development the edge, which speaks as much of it."""
+    cloudflare_purge_urls: int = 30
+    """Addresses in one call: every plan takes 30, all but old ones 100, Enterprise 500."""
+    cloudflare_urls_per_second: int = 200
+    """Addresses a second of one process; the Free plan takes 800 from an account."""
     s3_endpoint: str
     """The S3 API, as `https://<account>.r2.cloudflarestorage.com`."""
     s3_upload_endpoint: str = ""
@@ -88,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     """JSON: service code → `{"types": […], "max_bytes": {"image": …}}`, both optional."""
 
+    presets: Mapping[str, Preset] = msgspec.field(default_factory=lambda: DEFAULT_PRESETS)
+    """JSON: the variants there are, name → `{"width", "height", "fit", "formats", …}` (ADR 19)."""
+    metadata_policy: MetadataPolicy = "strip-location"
+    """What is removed of metadata before a file is served (ADR 20); `keep`: nothing."""
+
     limit_presign: int = 60
     """Presigns a minute for each workspace (spec 6.7); 0 is no limit, here and below."""
     limit_ingest: int = 20
@@ -96,6 +105,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """File lists a minute for each user."""
     limit_bulk_delete: int = 10
     """Bulk deletes a minute for each workspace."""
+    limit_purge_cache: int = 60
+    """Cache purges asked for a minute for each workspace: Cloudflare counts all of an account."""
+    limit_audit_export: int = 6
+    """Exports of the audit trail begun a minute for each workspace."""
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
@@ -134,6 +147,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     live_streams: int = 5_000
     """Open `GET /files/events` one process serves at most; a client beyond that tries later."""
 
+    as_of_events: int = 250_000
+    """Events of one library that a question about its past reads at most; more is refused."""
+
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
     port: int = 8789
@@ -148,6 +164,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections a process may hold."""
     job_threads: int = 8
     """Jobs one worker process runs at once, fetches of ingest sources apart."""
+    render_threads: int = 4
+    """Files one worker process looks into or makes variants of at once, as far as `decoders` go."""
     fetch_threads: int = 24
     """Sources one worker process fetches at once. More than a workspace may ask for in the minute
     that a fetch takes at most, so that no single one takes all with slow sources. Each needs
@@ -165,12 +183,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A worker process silent for so long is taken for dead; others take up its jobs."""
     decoders: int = 2
     """Uploaded files a process decodes at once; each takes 50 MB idle and at most 1.5 GiB."""
+    scanner: str = ""
+    """ClamAV's daemon, as `clamd://host:3310`: nothing is released before it has said clean.
+    Without, nothing is scanned."""
+    scan_threads: int = 4
+    """Files one worker process has scanned at once, of those no request waits for."""
     liveness_file: str = ""
     """A file that a worker touches every 5 s while it lives, for container health checks."""
+    stop_point: str = ""
+    """`name` or `name:n`: this process kills itself the n-th time it comes by there. For proofs
+    that nothing is lost (`./dev faults`); the names stand in `adapters/stop_points.py`. Refused in
+    production."""
     docs: bool = False
     """Whether `/openapi.json` and `/docs` are served."""
     log_format: Literal["json", "console"] = "json"
     """One JSON object a line, or coloured lines for people."""
+
+    @property
+    def delivery_url(self) -> str:
+        """`delivery_base_url`, or the public app itself in development."""
+        return self.delivery_base_url or f"http://localhost:{self.port}"
 
     @property
     def bin_for(self) -> timedelta:
@@ -213,76 +245,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             values[field.name] = _parse(field.name, text, hints[field.name])
         settings = cls(**values)  # type: ignore[arg-type]
-        settings._check()
+        check(settings)
         return settings
-
-    def _check(self) -> None:
-        for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
-            url = getattr(self, name)
-            if url and not url.startswith(("http://", "https://")):
-                raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")
-            if url.endswith("/"):
-                raise SettingsError(f"{PREFIX}{name.upper()} must not end in a slash.")
-        for name in (
-            "pending_lifetime_seconds",
-            "sweep_interval_seconds",
-            "job_threads",
-            "decoders",
-            "fetch_threads",
-            "job_heartbeat_seconds",
-            "events_retention_seconds",
-            "events_stream_length",
-        ):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
-        for name, most in MOST.items():
-            if not 0 <= getattr(self, name) <= most:
-                raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {most}.")
-        check_origins(self.cors_origins, development=self.environment == "development")
-        check_services(self.services)
-        self._check_ingest()
-        if self.environment == "production":
-            self._check_production()
-
-    def _check_ingest(self) -> None:
-        if not 0 <= self.ingest_wait_seconds <= LONGEST_INGEST_WAIT:
-            raise SettingsError(
-                f"{PREFIX}INGEST_WAIT_SECONDS must be 0 to {LONGEST_INGEST_WAIT}: a process that "
-                "is stopped finishes the requests in flight within the time a deployer gives it."
-            )
-        try:
-            check_permitted(frozenset(self.permitted_sources))
-        except ValueError as error:
-            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES: {error}") from None
-
-    def _check_tracing(self) -> None:
-        endpoint = self.otel_exporter_otlp_endpoint
-        if endpoint and not endpoint.startswith(("http://", "https://")):
-            raise SettingsError(
-                f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http(s) URL, not {endpoint!r}."
-            )
-        if not 0 <= self.otel_traces_sampler_arg <= 1:
-            raise SettingsError("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
-
-    def _check_production(self) -> None:
-        if self.permitted_sources:
-            raise SettingsError(f"{PREFIX}PERMITTED_SOURCES is for development only.")
-        if DEVELOPMENT_GATEWAY_KEY in self.gateway_keys:
-            raise SettingsError(
-                f"{PREFIX}GATEWAY_KEYS holds the development key; production needs its own."
-            )
-        if DEVELOPMENT_CURSOR_KEY in self.cursor_keys:
-            raise SettingsError(
-                f"{PREFIX}CURSOR_KEYS holds the development key; production needs its own."
-            )
-        if any(len(key) < MIN_SECRET_LENGTH for key in (*self.gateway_keys, *self.cursor_keys)):
-            raise SettingsError(
-                f"Gateway and cursor keys need {MIN_SECRET_LENGTH} characters in production."
-            )
-        if self.permitted_receivers:
-            raise SettingsError(f"{PREFIX}PERMITTED_RECEIVERS is for development only.")
-        if not self.public_base_url.startswith("https://"):
-            raise SettingsError(f"{PREFIX}PUBLIC_BASE_URL must be https in production.")
 
 
 def variable_of(field: str) -> str:
@@ -313,8 +277,8 @@ def _parse(name: str, text: str, kind: object) -> object:
             return msgspec.convert(text.split(","), kind, strict=False)
         if kind in (str, int, float, bool):
             return msgspec.convert(text, kind, strict=False)
-        if name == "services":
-            return msgspec.json.decode(text, type=dict[str, ServiceRules])
+        if name in ("services", "presets"):
+            return msgspec.json.decode(text, type=kind)
         return msgspec.convert(text, kind)
     except msgspec.MsgspecError as error:
         raise SettingsError(f"{variable_of(name)} is wrong: {error}") from error

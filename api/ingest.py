@@ -8,7 +8,7 @@ from litestar.response.base import ASGIResponse
 from api import limits
 from api.bodies import Body
 from api.parameters import Headers
-from api.routes import MediaRequest, answer, note, runtime_of
+from api.routes import MediaRequest, answer, note, runtime_of, variants_of
 from api.uploads import Verifying
 from application.ingest import IngestUrl
 from application.uploads import VerificationPending
@@ -37,13 +37,17 @@ async def ingest_url(request: MediaRequest) -> ASGIResponse:
     if isinstance(result, VerificationPending):
         note(request, mediaId=result.media_id)
         status_url = f"/upload/{result.media_id}"
-        body = Verifying(media_id=result.media_id, status_url=status_url)
+        body = Verifying(
+            media_id=result.media_id, processing=result.processing, status_url=status_url
+        )
         headers = {"location": status_url}
         if RESPOND_ASYNC in preferred:
             headers["preference-applied"] = RESPOND_ASYNC
         return answer(body, position=result.position, status=202, headers=headers)
     note(request, mediaId=result.id, mimeType=result.mime_type, fileSize=result.file_size)
-    file = FileResource.of(result, public_base_url=runtime.settings.public_base_url)
+    file = FileResource.of(
+        result, public_base_url=runtime.settings.public_base_url, variants=variants_of(runtime)
+    )
     return answer(file, position=result.position)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from adapters.event_mapper import EVENT_TYPES
 from adapters.runtime import Runtime
 from adapters.telemetry import get_logger
+from api.routes import variants_of
 from domain.errors import DatabaseUnavailable
 from projections import library_changes
 from projections.file_list import FileListProjection
@@ -182,6 +183,7 @@ class LiveLibrary:
             owner,
             changes,
             public_base_url=self._runtime.settings.public_base_url,
+            variants=variants_of(self._runtime),
         )
 
     async def _follow(self) -> None:

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from adapters.queue_depth import queue_depth
 from adapters.readiness import follower_lags, oldest_writer_seconds
 from adapters.runtime import Runtime
+from application.scan_ports import ScannerUnavailable
 from domain.errors import DatabaseUnavailable
 from projections import pending_uploads, storage_stats, unfinished_work
 from projections.read_models import is_retired
@@ -24,6 +25,7 @@ STALE_AFTER = timedelta(hours=1)
 """The life of an upload URL: who has not stored the bytes by then rarely does."""
 
 Families = list[GaugeMetricFamily]
+NO_WORK = unfinished_work.WorkCount()
 
 
 async def system_metrics(runtime: Runtime) -> bytes:
@@ -32,6 +34,8 @@ async def system_metrics(runtime: Runtime) -> bytes:
         "postgres": _of_the_log,
         "redis": _of_the_queue,
     }
+    if runtime.scanner is not None:
+        sources["scanner"] = _of_the_scanner
     found = await asyncio.gather(*(_asked(source, runtime) for source in sources.values()))
     up = GaugeMetricFamily(
         "media_source_up", "1 if it answered this scrape, else 0.", labels=["source"]
@@ -57,7 +61,7 @@ async def _asked(
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await source(runtime)
-    except (DatabaseUnavailable, redis.RedisError, OSError, TimeoutError):
+    except (DatabaseUnavailable, ScannerUnavailable, redis.RedisError, OSError, TimeoutError):
         return None
 
 
@@ -77,6 +81,7 @@ async def _of_the_log(runtime: Runtime) -> Families:
         position.add_metric([one.follower], one.position)
         lag.add_metric([one.follower], one.behind_seconds)
     stored = await storage_stats.totals(pool)
+    work = await unfinished_work.counts(pool)
     pending = await pending_uploads.count(pool, runtime.clock() - STALE_AFTER)
     return [
         position,
@@ -89,7 +94,17 @@ async def _of_the_log(runtime: Runtime) -> Families:
         _gauge(
             "media_failed_purges",
             "Removals and moves of bytes that an operator must look at.",
-            await unfinished_work.failure_count(pool),
+            work.get("purge", NO_WORK).failed + work.get("place", NO_WORK).failed,
+        ),
+        _gauge(
+            "media_failed_scans",
+            "Uploads that could not be scanned for malware and wait for an operator.",
+            work.get("scan", NO_WORK).failed,
+        ),
+        _gauge(
+            "media_waiting_scans",
+            "Uploads that a worker has scanned for malware, or will have.",
+            work.get("scan", NO_WORK).waiting,
         ),
         _gauge("media_stored_files", "Uploaded files of all owners.", stored.files),
         _gauge("media_stored_bytes", "Bytes of them.", stored.bytes),
@@ -116,6 +131,13 @@ async def _of_the_queue(runtime: Runtime) -> Families:
             depth.oldest_seconds,
         ),
     ]
+
+
+async def _of_the_scanner(runtime: Runtime) -> Families:
+    """Nothing but whether it works, as the last look of this process has shown."""
+    if runtime.scanner is not None and runtime.scanner.trouble is not None:
+        raise ScannerUnavailable(runtime.scanner.trouble)
+    return []
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

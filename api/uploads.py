@@ -7,17 +7,19 @@ import msgspec
 from litestar import get, patch, post
 from litestar.response.base import ASGIResponse
 
+from adapters.runtime import Runtime
 from api import limits
 from api.bodies import Body
 from api.errors import envelope
 from api.parameters import known_id
 from api.positions import wanted_position
-from api.routes import MediaRequest, answer, note, note_file, runtime_of
+from api.routes import MediaRequest, answer, note, note_file, runtime_of, variants_of
 from api.security import read_context
 from application.uploads import CompleteUpload, PresignedUpload, RequestUpload, VerificationPending
 from domain.access import Permission
 from domain.errors import MediaError
 from domain.media_file import MediaFile, Status
+from domain.scanning import Processing, processing_of
 from projections.file_resource import FileResource, url_of
 from projections.reading import rfc3339
 
@@ -43,7 +45,7 @@ class Verifying(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     media_id: str
     status: str = Status.PENDING
-    processing: bool = True
+    processing: Processing
     status_url: str
 
 
@@ -59,7 +61,8 @@ class UploadStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     media_id: str
     status: str
-    processing: bool
+    processing: Processing | None
+    """What a worker is doing for it."""
     file: FileResource | None
     error: UploadError | None
 
@@ -105,10 +108,14 @@ async def complete(request: MediaRequest) -> ASGIResponse:
     result = await runtime.uploads.complete_upload(command, context)
     if isinstance(result, VerificationPending):
         status_url = f"/upload/{result.media_id}"
-        body = Verifying(media_id=result.media_id, status_url=status_url)
+        body = Verifying(
+            media_id=result.media_id, processing=result.processing, status_url=status_url
+        )
         return answer(body, position=result.position, status=202)
     note_file(request, result)
-    file = FileResource.of(result, public_base_url=runtime.settings.public_base_url)
+    file = FileResource.of(
+        result, public_base_url=runtime.settings.public_base_url, variants=variants_of(runtime)
+    )
     return answer(file, position=result.position)
 
 
@@ -129,12 +136,12 @@ async def upload_status(request: MediaRequest) -> ASGIResponse:
         refusal = error
     # The log itself was asked, so nothing up to the wanted position is missing.
     return answer(
-        _status(file, refusal, runtime.settings.public_base_url),
+        _status(file, refusal, runtime),
         position=max(file.position, wanted),
     )
 
 
-def _status(file: MediaFile, refusal: MediaError | None, public_base_url: str) -> UploadStatus:
+def _status(file: MediaFile, refusal: MediaError | None, runtime: Runtime) -> UploadStatus:
     """An upload whose time is over counts as expired, whether the sweep has run or not."""
     status = file.status
     error: Any = refusal and envelope(refusal)
@@ -144,8 +151,12 @@ def _status(file: MediaFile, refusal: MediaError | None, public_base_url: str) -
     return UploadStatus(
         media_id=file.id,
         status=status,
-        processing=status is Status.PENDING and (file.deferred or file.awaits_source),
-        file=FileResource.of(file, public_base_url=public_base_url) if uploaded else None,
+        processing=processing_of(file) if status is Status.PENDING else None,
+        file=FileResource.of(
+            file, public_base_url=runtime.settings.public_base_url, variants=variants_of(runtime)
+        )
+        if uploaded
+        else None,
         error=error and UploadError(error.code, error.error),
     )
 

@@ -142,7 +142,7 @@ class Ingest:
                 return file
             left = deadline - clock()
             if left <= 0:
-                return VerificationPending(media_id, file.position)
+                return VerificationPending.of(file)
             await asyncio.sleep(min(pause, left))
             pause = min(pause * LOOK_GROWTH, LONGEST_LOOK_SECONDS)
 

@@ -15,6 +15,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     MIN_BACKOFF_SECONDS: ClassVar[float] = 1
     MAX_BACKOFF_SECONDS: ClassVar[float] = 300
     TIME_LIMIT_SECONDS: ClassVar[float] = 90
+    CHAIN_SECONDS: ClassVar[float] = 900
+    """How long all retries take at most: for so long a job that was sent counts as not lost."""
     QUEUE: ClassVar[str] = "media"
     """Jobs of another queue have threads of their own, and wait for none of these."""
 
@@ -53,6 +55,20 @@ class VerifyUpload(Job, frozen=True, kw_only=True):
     media_id: str
 
 
+class ScanUpload(Job, frozen=True, kw_only=True):
+    """Have the stored bytes of an upload scanned, which no request waits for."""
+
+    NAME: ClassVar[str] = "scan_upload"
+    QUEUE: ClassVar[str] = "media_scan"
+    """A scanner may be slow, or away: nothing else waits behind it."""
+    MAX_RETRIES: ClassVar[int] = 14
+    MIN_BACKOFF_SECONDS: ClassVar[float] = 5
+    """Over half an hour in all: a scanner that starts anew loads its signatures for minutes."""
+    TIME_LIMIT_SECONDS: ClassVar[float] = 600
+    CHAIN_SECONDS: ClassVar[float] = 3600
+    media_id: str
+
+
 class PurgeObjects(Job, frozen=True, kw_only=True):
     """Remove the bytes of a file whose life is over from every bucket."""
 
@@ -60,6 +76,49 @@ class PurgeObjects(Job, frozen=True, kw_only=True):
     media_id: str
     not_before: datetime | None = None
     """When the last possible writer is gone: a second, final pass."""
+
+
+class PurgeCache(Job, frozen=True, kw_only=True):
+    """Have the caches drop what they keep of a file."""
+
+    NAME: ClassVar[str] = "purge_cache"
+    QUEUE: ClassVar[str] = "media_cache"
+    """A CDN that is slow or refuses holds up nothing else."""
+    MAX_RETRIES: ClassVar[int] = 16
+    TIME_LIMIT_SECONDS: ClassVar[float] = 180
+    media_id: str
+    not_before: datetime | None = None
+    """Of a second pass."""
+
+
+class InspectFile(Job, frozen=True, kw_only=True):
+    """Look into a served file, and make of it what is made at once."""
+
+    NAME: ClassVar[str] = "inspect_file"
+    QUEUE: ClassVar[str] = "media_render"
+    """Pictures take long and may take turns at dying: no deletion waits behind them."""
+    TIME_LIMIT_SECONDS: ClassVar[float] = 300
+    """Waiting for a decoder included; each decode has a limit of its own."""
+    media_id: str
+
+
+class DeriveRendition(Job, frozen=True, kw_only=True):
+    """Make one rendition that somebody asked for."""
+
+    NAME: ClassVar[str] = "derive_rendition"
+    QUEUE: ClassVar[str] = InspectFile.QUEUE
+    TIME_LIMIT_SECONDS: ClassVar[float] = 300
+    media_id: str
+    preset: str
+    format: str
+    """MIME type."""
+
+
+class ClearRenditions(Job, frozen=True, kw_only=True):
+    """Remove what stands beside a file and belongs to it no longer."""
+
+    NAME: ClassVar[str] = "clear_renditions"
+    media_id: str
 
 
 class PlaceObjects(Job, frozen=True, kw_only=True):
@@ -108,7 +167,12 @@ JOBS: tuple[type[Job], ...] = (
     FetchSource,
     DiscardIncoming,
     VerifyUpload,
+    ScanUpload,
     PurgeObjects,
+    PurgeCache,
+    InspectFile,
+    DeriveRendition,
+    ClearRenditions,
     PlaceObjects,
     DeliverWebhook,
     RetryWebhook,

@@ -10,6 +10,8 @@ import msgspec
 from application.context import Idempotency
 from application.jobs import Cause, Job
 from domain.event import Recorded
+from domain.placement import Home
+from domain.reconciliation import Listed
 
 Bucket = Literal["incoming", "public", "private"]
 BUCKETS: tuple[Bucket, ...] = ("incoming", "public", "private")
@@ -167,9 +169,16 @@ class ObjectStore(Protocol):
         ...
 
     def sign_get(
-        self, bucket: Bucket, key: str, *, content_disposition: str, lifetime: int, at: datetime
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        content_disposition: str,
+        lifetime: int,
+        at: datetime,
+        content_type: str | None = None,
     ) -> SignedRequest:
-        """A GET that lives `lifetime` seconds and answers with this disposition."""
+        """A GET that lives `lifetime` seconds and answers with this disposition, and type."""
         ...
 
     async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
@@ -205,6 +214,14 @@ class ObjectStore(Protocol):
         """Remove the objects (at most 1,000); those that are not there count as removed."""
         ...
 
+    def listed(self, bucket: Home, *, after: str) -> AsyncIterator[Sequence[Listed]]:
+        """Pages of objects behind the key `after`, in the order of their keys."""
+        ...
+
+    def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
+        """Keys of all objects that begin with the folder's name, its slash included."""
+        ...
+
     def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
         """Keys of objects last modified before the time."""
         ...
@@ -229,6 +246,8 @@ class Accepted(msgspec.Struct, frozen=True):
     """Of what is to be served."""
     rewritten: BinaryIO | None = None
     """What is to be stored in its place, from the start; None: the bytes as they are."""
+    removed: tuple[str, ...] = ()
+    """Where it told what is not to be served, and does no longer (`domain/metadata.py`)."""
 
 
 class Refused(msgspec.Struct, frozen=True):

@@ -10,7 +10,8 @@ from domain import bin as bin_
 from domain.access import Access
 from domain.errors import MediaNotFound
 from domain.event import Event
-from domain.media_file import MediaFile
+from domain.media_file import MediaFile, Status
+from domain.object_key import media_id_of_key
 from domain.owner import tenant
 from domain.tenant import stream_of
 
@@ -55,8 +56,19 @@ class Upkeep:
         before = context.at - self._pending_lifetime - LEFTOVER_GRACE
         leftovers = self._objects.list_older_than("incoming", before)
         async for keys in _chunks(leftovers, DELETE_CHUNK):
-            await self._objects.delete("incoming", keys)
+            await self._objects.delete("incoming", await self._unclaimed(keys))
         return expired
+
+    async def _unclaimed(self, keys: Sequence[str]) -> list[str]:
+        """The keys that no pending upload waits for, as one does whose scanner is away."""
+        ids = {key: media_id_of_key(key) for key in keys}
+        histories = await self._media.load(*{known for known in ids.values() if known is not None})
+        kept = []
+        for key, media_id in ids.items():
+            file = histories.file(media_id) if media_id is not None else None
+            if file is None or file.key != key or file.status is not Status.PENDING:
+                kept.append(key)
+        return kept
 
     async def empty_bins(self, work: WorkList, context: SystemContext) -> int:
         """Let go for good what was in the bin for its time; how many files."""

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
@@ -22,9 +22,17 @@ from application.ports import (
     SignedRequest,
     StreamChanged,
 )
-from application.verification import Mismatch, NothingStored, Verification, bucket_of
+from application.scan_ports import ScannerUnavailable
+from application.verification import (
+    SCAN_SHARE,
+    Mismatch,
+    NothingStored,
+    Verification,
+    bucket_of,
+)
 from domain.access import Access, OwnerBypass
 from domain.errors import (
+    Infected,
     InvalidField,
     MediaNotFound,
     TenantRemoved,
@@ -38,6 +46,7 @@ from domain.media_file_events import UploadRequested
 from domain.media_type import UploadRules
 from domain.object_key import media_id, object_key
 from domain.owner import Owner, parse, user
+from domain.scanning import Processing, processing_of, request_scan
 
 COMPLETE_WAIT = timedelta(seconds=10)
 """How long a request waits for the verification before a worker takes over (api.md)."""
@@ -74,6 +83,12 @@ class VerificationPending(msgspec.Struct, frozen=True):
 
     media_id: str
     position: int
+    processing: Processing = "verifying"
+
+    @classmethod
+    def of(cls, file: MediaFile) -> Self:
+        """What a worker does for the file, as its events tell it."""
+        return cls(file.id, file.position, processing_of(file) or "verifying")
 
 
 class Uploads:
@@ -180,18 +195,21 @@ class Uploads:
             nonlocal claim
             histories = await self._media.load(command.media_id, *tenant_streams(context))
             file, access = admit(histories, command.media_id, context, self._owner_bypass)
-            if file.awaits_source:
+            if file.awaits_source or (file.scan.waiting and not file.scan.failed):
                 file.check_completable(at=context.at, pending_lifetime=self._pending_lifetime)
-                return VerificationPending(file.id, file.position)
+                return VerificationPending.of(file)
             try:
                 return await self._complete(file, access, context, deadline, claim)
             except KeyTaken as taken:
                 same_request(taken.kept, context)
                 claim = None
                 raise StreamChanged from taken
+            except ScannerUnavailable:
+                waiting = await self._record(file, access, context, request_scan(file))
+                return VerificationPending.of(waiting)
             except (TimeoutError, SandboxUnavailable):
                 deferred = await self._record(file, access, context, file.defer_verification())
-                return VerificationPending(file.id, deferred.position)
+                return VerificationPending.of(deferred)
 
         return await self._media.repeatedly(attempt)
 
@@ -207,12 +225,18 @@ class Uploads:
             file = (await self._media.load(media_id)).file(media_id)
             if file is None or file.status is not Status.PENDING or file.awaits_source:
                 return None
+            if file.scan.waiting:
+                # The job that has it scanned asks for another verification.
+                return None
             await check_still_open(self._media, parse(file.owner).tenant_id)
-            return await self._complete(file, Access.SYSTEM, context, deadline, None)
+            try:
+                return await self._complete(file, Access.SYSTEM, context, deadline, None)
+            except ScannerUnavailable:
+                return await self._record(file, Access.SYSTEM, context, request_scan(file))
 
         try:
             return await self._media.repeatedly(attempt)
-        except (UploadMismatch, UploadExpired, UploadIncomplete, TenantRemoved):
+        except (UploadMismatch, Infected, UploadExpired, UploadIncomplete, TenantRemoved):
             return None
 
     async def upload_status(self, media_id: str, context: Context) -> MediaFile:
@@ -236,9 +260,11 @@ class Uploads:
         file.check_completable(at=context.at, pending_lifetime=self._pending_lifetime)
         if file.status is Status.UPLOADED:
             return await self._record(file, access, context, [], claim)
+        now = asyncio.get_running_loop().time()
+        scan_until = now + SCAN_SHARE * min(deadline - now, self._complete_wait.total_seconds())
         try:
             async with asyncio.timeout_at(deadline):
-                served_bytes = await self._verification.verify(file)
+                verified = await self._verification.verify(file, scan_until=scan_until)
         except NothingStored:
             # A concurrent complete may have been faster and have emptied incoming since.
             current = (await self._media.load(file.id)).file(file.id)
@@ -248,11 +274,11 @@ class Uploads:
         except Mismatch as mismatch:
             rejection = file.reject(reason=mismatch.reason, detail=mismatch.detail, at=context.at)
             rejected = await self._record(file, access, context, rejection)
-            refusal = UploadMismatch(mismatch.detail, reason=mismatch.reason)
+            refusal = mismatch.refusal()
             refusal.position = rejected.position
             raise refusal from None
         try:
-            completed = file.complete(served_bytes=served_bytes)
+            completed = [*verified.facts, *file.complete(served_bytes=verified.size)]
             return await self._record(file, access, context, completed, claim)
         except StreamChanged:
             current = (await self._media.load(file.id)).file(file.id)

@@ -155,6 +155,12 @@ class UploadMismatch(MediaError):
     code = "UPLOAD_MISMATCH"
 
 
+class Infected(MediaError):
+    """The malware scanner knows the stored bytes; final."""
+
+    code = "INFECTED"
+
+
 class IdempotencyConflict(MediaError):
     """The same Idempotency-Key came with another body."""
 
@@ -177,6 +183,21 @@ class InvalidCursor(MediaError):
     """A page cursor that is not ours, was altered, or belongs to another query."""
 
     code = "INVALID_CURSOR"
+
+
+class AsOfTooLarge(MediaError):
+    """The library had more events by then than a question about the past may read."""
+
+    code = "AS_OF_TOO_LARGE"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The library had more than {limit} events by then.", limit=limit)
+
+
+class AsOfBusy(MediaError):
+    """As many questions about the past are being answered as one process answers at once."""
+
+    code = "AS_OF_BUSY"
 
 
 class ObjectStoreUnavailable(MediaError):
@@ -217,6 +238,7 @@ class SourceUnavailable(MediaError):
 
 ENDINGS: tuple[type[MediaError], ...] = (
     UploadMismatch,
+    Infected,
     UploadExpired,
     SsrfBlocked,
     RedirectLoop,
@@ -234,3 +256,34 @@ def recalled(code: str, message: str) -> MediaError:
     refusal = kind.__new__(kind)
     MediaError.__init__(refusal, message)
     return refusal
+
+
+class NoRendition(MediaError):
+    """Files of this type have no variants."""
+
+    code = "NO_RENDITION"
+
+    def __init__(self, mime_type: str) -> None:
+        super().__init__(f"A file of type {mime_type} has no variants.", mimeType=mime_type)
+
+
+class RenditionUnavailable(MediaError):
+    """The variant cannot be made of this file; the original can be had."""
+
+    code = "RENDITION_FAILED"
+
+    def __init__(self, preset: str, reason: str) -> None:
+        super().__init__("This variant cannot be made.", variant=preset, reason=reason)
+
+
+class RenditionPending(MediaError):
+    """The variant is being made; ask again."""
+
+    code = "RENDITION_PENDING"
+
+    def __init__(self, preset: str, *, retry_after_seconds: int = 2) -> None:
+        super().__init__(
+            "This variant is being made; ask again.",
+            variant=preset,
+            retryAfter=retry_after_seconds,
+        )

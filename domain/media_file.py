@@ -2,6 +2,7 @@
 
 IngestRequested → UploadRequested | IngestFailed | IngestCancelled
 UploadRequested → UploadCompleted | UploadExpired | UploadRejected | UploadCancelled
+(ScanRequested → ScanPassed | ScanFailed between, where there is a scanner: domain/scanning.py)
 UploadCompleted → FileDeleted → FileRestored, any number of times (`domain/bin.py`)
 every ending → ObjectsPurged (PurgeFailed → PurgeRetried between)
 """
@@ -12,11 +13,13 @@ from typing import Self
 
 import msgspec
 
-from domain.errors import MediaNotFound, UploadIncomplete, UploadMismatch, recalled
+from domain.derived import Derived, changes_resource
+from domain.errors import Infected, MediaNotFound, UploadIncomplete, UploadMismatch, recalled
 from domain.errors import UploadExpired as UploadHasExpired
 from domain.event import Event, Recorded
 from domain.media_file_changes import Status, bin_changes, ingest_changes
 from domain.media_file_events import (
+    INFECTED,
     Ending,
     FileDeleted,
     IngestCancelled,
@@ -33,6 +36,7 @@ from domain.media_file_events import (
     VerificationDeferred,
 )
 from domain.placement import Binned, Home, Placement
+from domain.scan_events import Scan
 
 __all__ = ["UPLOAD_URL_LIFETIME", "VERIFICATION_TIME_LIMIT", "MediaFile", "Status"]
 
@@ -68,6 +72,8 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     deferred: bool = False
     purged: bool = False
     purge_failed: bool = False
+    derived: Derived = Derived()
+    scan: Scan = Scan()
     in_bin: Binned | None = None
     """None in the library, and once it left the bin for good."""
     placement: Placement = Placement()
@@ -90,6 +96,8 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
             return {"status": status, "settles_at": event.settles_at, "updated_at": recorded.at}
 
         changes = ingest_changes(recorded) | bin_changes(recorded)
+        if changes_resource(recorded):
+            changes = {"updated_at": recorded.at}
         match recorded.event:
             case VerificationDeferred():
                 changes = {"deferred": True}
@@ -101,7 +109,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                     "updated_at": recorded.at,
                 }
             case UploadRejected() as rejected:
-                changes = ended(Status.REJECTED, rejected) | {"rejection": rejected.detail}
+                changes = ended(Status.REJECTED, rejected) | _rejection(rejected)
             case UploadExpired() as expired:
                 changes = ended(Status.EXPIRED, expired)
             case UploadCancelled() | FileDeleted() as deleted:
@@ -112,10 +120,12 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                 changes = {"purge_failed": True}
             case PurgeRetried():
                 changes = {"purge_failed": False}
+        changes["derived"] = file.derived.evolve(recorded)
         return msgspec.structs.replace(
             file,
             version=recorded.version,
             position=recorded.position,
+            scan=file.scan.evolve(recorded),
             placement=file.placement.after(recorded),
             **changes,
         )
@@ -187,7 +197,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
                 raise UploadHasExpired("The upload was not completed in time.")
             case Status.DELETED:
                 raise MediaNotFound(self.id)
-            case Status.PENDING if at >= self.created_at + pending_lifetime:
+            case Status.PENDING if self._is_late(at, pending_lifetime):
                 raise UploadHasExpired("The upload was not completed in time.")
             case _:
                 return
@@ -219,7 +229,7 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
 
     def defer_verification(self) -> list[Event]:
         """Decide that a worker finishes the verification."""
-        if self.status is not Status.PENDING or self.deferred:
+        if self.status is not Status.PENDING or self.deferred or self.scan.waiting:
             return []
         return [VerificationDeferred()]
 
@@ -238,12 +248,15 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
 
     def expire(self, *, at: datetime, pending_lifetime: timedelta) -> list[Event]:
         """Decide that the time for completing is over. [] when it is not, or the file moved on."""
-        if self.status is not Status.PENDING or at < self.created_at + pending_lifetime:
+        if self.status is not Status.PENDING or not self._is_late(at, pending_lifetime):
             return []
         if self.awaits_source:
             late = "The source was not fetched in time."
             return [IngestFailed(code=UploadHasExpired.code, detail=late)]
         return [UploadExpired(key=self.key, settles_at=at + VERIFICATION_TIME_LIMIT)]
+
+    def _is_late(self, at: datetime, pending_lifetime: timedelta) -> bool:
+        return at >= self.scan.extended(self.created_at + pending_lifetime)
 
     def delete(
         self, *, at: datetime, reason: str = "user", bin_for: timedelta = timedelta(0)
@@ -291,3 +304,8 @@ class MediaFile(msgspec.Struct, frozen=True, kw_only=True):
     def retry_purge(self) -> list[Event]:
         """Decide to try the removal of the bytes again, after it had failed."""
         return [PurgeRetried(key=self.key)] if self.purge_failed else []
+
+
+def _rejection(rejected: UploadRejected) -> dict[str, object]:
+    code = Infected.code if rejected.reason == INFECTED else UploadMismatch.code
+    return {"rejection": rejected.detail, "rejection_code": code}

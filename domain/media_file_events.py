@@ -6,6 +6,9 @@ from typing import ClassVar
 from domain.event import Event
 from domain.placement_events import PLACEMENT_EVENTS, FilePurgeRequested
 
+INFECTED = "infected"
+"""The reason of a rejection by the malware scanner."""
+
 
 class IngestRequested(Event, frozen=True, kw_only=True):
     """Someone asked for a copy of what a URL leads to; a worker fetches it."""
@@ -83,7 +86,7 @@ class UploadRejected(Event, frozen=True, kw_only=True):
     """A stable code. Of the object: `size`, `type`, `sha256`. Of its bytes: `content` (not of the
     declared type), `truncated`, `damaged`, `polyglot` (an archive too), `encrypted`, `svg` (a
     drawing that declares entities or reaches outside), `limits` (too many pixels, frames or
-    pages). Of the decoder: `time`, `memory`, `crash`."""
+    pages). Of the decoder: `time`, `memory`, `crash`. Of the scanner: `infected`."""
     detail: str
     settles_at: datetime
 

@@ -22,6 +22,8 @@ from projections.file_pages import (
 )
 from projections.file_resource import FILE_COLUMNS, FileResource, binned
 from projections.reading import Answer, Pool, connection, fetch_owned, owned
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variants
 
 DELETED = "deleted"
 WALK = 20_000
@@ -29,14 +31,20 @@ WALK = 20_000
 
 
 async def page(
-    pool: Pool, owner: str, query: FileQuery, *, public_base_url: str
+    pool: Pool,
+    owner: str,
+    query: FileQuery,
+    *,
+    public_base_url: str,
+    variants: Variants = NO_VARIANTS,
 ) -> Answer[FilePage]:
-    """One page of what the owner has in the bin. Raises DatabaseUnavailable."""
+    """One page of what the owner has in the bin, without variants. Raises DatabaseUnavailable."""
+    del variants
     sql = _sql(query.sort, query.limit + 1, query.after is not None)
     answer = await fetch_owned(pool, sql, parameters_of(owner, query))
 
     def shown(row: tuple[object, ...]) -> FileResource:
-        return binned(row, status=DELETED, public_base_url=public_base_url)  # type: ignore[arg-type]
+        return binned(row, status=DELETED, public_base_url=public_base_url)
 
     return Answer(page_of(answer.found, query, shown), answer.position)
 

@@ -8,20 +8,36 @@ import msgspec
 from domain.event import Event, Recorded
 from domain.media_file_events import FileDeleted, UploadCompleted
 from domain.placement_events import FilePurgeRequested, FileRestored, VisibilityChanged
+from domain.rendition_events import (
+    InspectionFailed,
+    MediaInspected,
+    PosterStored,
+    RenditionFailed,
+    RenditionStored,
+)
 from domain.tenant import TenantRemoved
 from projections.file_resource import (
+    FAILED,
     FILE_COLUMNS,
     FileResource,
     category_of,
     from_row,
     url_of,
 )
-from projections.file_rows import FileRows, Values
+from projections.file_rows import ANEW, FileRows, LibraryRows, Values
 from projections.folded_name import fold, search_text
 from projections.projection import Statement
 from projections.reading import Answer, Pool, connection, fetch_owned, owned
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variants, stored_of, variant_id
 
 UPLOADED = "uploaded"
+FOUND = (
+    "width", "height", "duration_ms", "page_count", "sha256", "placeholder", "dominant_color",
+)  # fmt: skip
+"""Columns that an inspection fills, named as in the event."""
+NO_RENDITIONS: Values = {"inspection": None, "renditions": {ANEW: True}}
+"""Of a file that left the place they stood in."""
 
 
 class FileListProjection:
@@ -35,27 +51,55 @@ class FileListProjection:
         VisibilityChanged,
         FilePurgeRequested,
         TenantRemoved,
+        MediaInspected,
+        InspectionFailed,
+        RenditionStored,
+        RenditionFailed,
+        PosterStored,
     )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """What `FileRows` makes of it."""
         rows = FileRows()
         for recorded in batch:
-            owner, media_id = recorded.owner, recorded.stream
-            match recorded.event:
-                case UploadCompleted() as event:
-                    rows.add(owner, media_id, **_uploaded(event), updated_at=recorded.at)
-                case FileDeleted(bin_until=None) | FilePurgeRequested():
-                    rows.remove(owner, media_id)
-                case FileDeleted() as event:
-                    rows.change(owner, media_id, **_binned(recorded, event))
-                case FileRestored():
-                    rows.change(owner, media_id, **NOT_BINNED, updated_at=recorded.at)
-                case VisibilityChanged() as event:
-                    rows.change(owner, media_id, is_public=event.is_public, updated_at=recorded.at)
-                case TenantRemoved():
-                    rows.remove_owner(owner)
+            take(rows, recorded)
         return rows.statements()
+
+
+def take(rows: LibraryRows, recorded: Recorded) -> None:
+    """What one fact means to a library: for the list, and for libraries as they were."""
+    owner, media_id = recorded.owner, recorded.stream
+    match recorded.event:
+        case UploadCompleted() as event:
+            rows.add(owner, media_id, **_uploaded(event), updated_at=recorded.at)
+        case FileDeleted(bin_until=None) | FilePurgeRequested():
+            rows.remove(owner, media_id)
+        case FileDeleted() as event:
+            rows.change(owner, media_id, **_binned(recorded, event), **NO_RENDITIONS)
+        case FileRestored():
+            rows.change(owner, media_id, **NOT_BINNED, updated_at=recorded.at)
+        case VisibilityChanged() as event:
+            rows.change(
+                owner,
+                media_id,
+                is_public=event.is_public,
+                updated_at=recorded.at,
+                **NO_RENDITIONS,
+            )
+        case TenantRemoved():
+            rows.remove_owner(owner)
+        case MediaInspected() as event:
+            found = msgspec.structs.asdict(event)
+            known = {name: found[name] for name in FOUND}
+            rows.change(owner, media_id, **known, inspection=None, updated_at=recorded.at)
+        case InspectionFailed() as event:
+            failure = f"{FAILED}{event.reason}"
+            rows.change(owner, media_id, inspection=failure, updated_at=recorded.at)
+        case RenditionStored() | RenditionFailed() as event:
+            made = {variant_id(event.preset, event.format): stored_of(event)}
+            rows.change(owner, media_id, renditions=made, updated_at=recorded.at)
+        case PosterStored():
+            rows.change(owner, media_id, updated_at=recorded.at)
 
 
 def _uploaded(event: UploadCompleted) -> Values:
@@ -104,22 +148,34 @@ _RECENT = owned(
 
 
 async def by_id(
-    pool: Pool, owner: str, media_id: str, *, public_base_url: str
+    pool: Pool,
+    owner: str,
+    media_id: str,
+    *,
+    public_base_url: str,
+    variants: Variants = NO_VARIANTS,
 ) -> Answer[FileResource | None]:
     """The owner's uploaded file of this id, or None."""
     answer = await fetch_owned(pool, _BY_ID, {"owner": owner, "id": media_id})
-    files = _files(answer.found, public_base_url)
+    files = _files(answer.found, public_base_url, variants)
     return Answer(files[0] if files else None, answer.position)
 
 
-async def recent(pool: Pool, owner: str, *, public_base_url: str) -> Answer[list[FileResource]]:
+async def recent(
+    pool: Pool, owner: str, *, public_base_url: str, variants: Variants = NO_VARIANTS
+) -> Answer[list[FileResource]]:
     """The owner's 8 newest files (api.md, stats)."""
     answer = await fetch_owned(pool, _RECENT, {"owner": owner})
-    return Answer(_files(answer.found, public_base_url), answer.position)
+    return Answer(_files(answer.found, public_base_url, variants), answer.position)
 
 
-def _files(rows: Sequence[tuple[object, ...]], public_base_url: str) -> list[FileResource]:
-    return [from_row(row, status=UPLOADED, public_base_url=public_base_url) for row in rows]  # type: ignore[arg-type]
+def _files(
+    rows: Sequence[tuple[object, ...]], public_base_url: str, variants: Variants
+) -> list[FileResource]:
+    return [
+        from_row(row, status=UPLOADED, public_base_url=public_base_url, variants=variants)  # type: ignore[arg-type]
+        for row in rows
+    ]
 
 
 class ResolvedFile(msgspec.Struct, frozen=True, rename="camel"):
@@ -161,3 +217,13 @@ async def resolve(
     }
     missing = [id_ for id_ in dict.fromkeys(media_ids) if id_ not in resolved]
     return Answer(Resolution(resolved, missing), rows[0][0])
+
+
+_IDS = "SELECT media_id FROM file_list_v2 WHERE media_id > %s ORDER BY media_id LIMIT %s"
+
+
+async def every_id(pool: Pool, *, after: str, limit: int = 1000) -> list[str]:
+    """Ids of the files there are, those in the bin too, across owners. For media_worker."""
+    async with connection(pool) as one:
+        cursor = await one.execute(_IDS, (after, limit))
+        return [media_id for (media_id,) in await cursor.fetchall()]

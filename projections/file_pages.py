@@ -12,6 +12,8 @@ from projections.file_list import UPLOADED, FileListProjection
 from projections.file_resource import FILE_COLUMNS, FileResource, from_row
 from projections.folded_name import fold, like_pattern, search_text
 from projections.reading import Answer, Pool, fetch_owned, owned
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variants
 
 Sort = Literal[
     "createdAt",
@@ -73,7 +75,12 @@ class FilePage(msgspec.Struct, frozen=True):
 
 
 async def page(
-    pool: Pool, owner: str, query: FileQuery, *, public_base_url: str
+    pool: Pool,
+    owner: str,
+    query: FileQuery,
+    *,
+    public_base_url: str,
+    variants: Variants = NO_VARIANTS,
 ) -> Answer[FilePage]:
     """One page of the owner's uploaded files. Raises DatabaseUnavailable."""
     parameters = parameters_of(owner, query)
@@ -90,7 +97,7 @@ async def page(
     answer = await fetch_owned(pool, sql, parameters)
 
     def shown(row: tuple[object, ...]) -> FileResource:
-        return from_row(row, status=UPLOADED, public_base_url=public_base_url)  # type: ignore[arg-type]
+        return from_row(row, status=UPLOADED, public_base_url=public_base_url, variants=variants)  # type: ignore[arg-type]
 
     return Answer(page_of(answer.found, query, shown), answer.position)
 

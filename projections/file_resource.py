@@ -1,14 +1,23 @@
 """The file as the API shows it, whichever side it comes from."""
 
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
 from domain.media_file import MediaFile
 from domain.media_type import MEDIA_TYPES, Category
 from domain.owner import parse
+from domain.rendition_events import MediaInspected
 from projections.reading import rfc3339
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variant, Variants, stored_in, stored_variants
+
+NOT_INSPECTED = MediaInspected(
+    sha256="", width=None, height=None, duration_ms=None, page_count=None, frame_count=None,
+    dominant_color=None, placeholder=None, transparent=False, container=None, video_codec=None,
+    audio_codec=None,
+)  # fmt: skip
 
 
 class FileResource(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -31,17 +40,41 @@ class FileResource(msgspec.Struct, frozen=True, rename="camel", gc=False):
     created_at: str
     updated_at: str
     processing: str | None = None
-    """What is still being done, in the answer of a command: `moving` while the bytes are on their
-    way to where they belong."""
+    """What is still being done: `inspecting`; in the answer of a command also `moving`, while the
+    bytes are on their way to where they belong."""
     deleted_at: str | None = None
     """Of a file in the bin; None in the library."""
     deleted_by: str | None = None
     purge_at: str | None = None
     """Until then it can be restored."""
 
+    width: int | None = None
+    """In pixels as shown; this and what follows is None until the bytes were looked into."""
+    height: int | None = None
+    duration_ms: int | None = None
+    page_count: int | None = None
+    sha256: str | None = None
+    """Of the served bytes, hex."""
+    placeholder: str | None = None
+    """ThumbHash, base64."""
+    dominant_color: str | None = None
+    inspection_error: str | None = None
+    """Why nobody could look into them."""
+    variants: dict[str, Variant] = {}
+
     @classmethod
-    def of(cls, file: MediaFile, *, public_base_url: str, processing: str | None = None) -> Self:
+    def of(
+        cls,
+        file: MediaFile,
+        *,
+        public_base_url: str,
+        processing: str | None = None,
+        variants: Variants = NO_VARIANTS,
+    ) -> Self:
         """The file as its events tell it: the answer of a command."""
+        found = file.derived.inspected or NOT_INSPECTED
+        failure = file.derived.inspection_failure
+        error = None if failure is None else failure.reason
         return cls(
             id=file.id,
             tenant_id=parse(file.owner).tenant_id,
@@ -57,7 +90,23 @@ class FileResource(msgspec.Struct, frozen=True, rename="camel", gc=False):
             uploaded_by=file.uploaded_by,
             created_at=rfc3339(file.created_at),
             updated_at=rfc3339(file.updated_at),
-            processing=processing,
+            width=found.width,
+            height=found.height,
+            duration_ms=found.duration_ms,
+            page_count=found.page_count,
+            sha256=found.sha256 or None,
+            placeholder=found.placeholder,
+            dominant_color=found.dominant_color,
+            processing=processing or _processing(file.status, found.sha256 or None, error),
+            inspection_error=error,
+            variants=variants.of(
+                file.key,
+                file.mime_type,
+                stored_variants(file),
+                public_base_url=public_base_url,
+                is_public=file.is_public,
+                failure=error,
+            ),
         )
 
 
@@ -71,18 +120,38 @@ def url_of(key: str, *, is_public: bool, public_base_url: str) -> str | None:
     return f"{public_base_url}/{key}" if is_public else None
 
 
-FILE_COLUMNS = (
+def _processing(status: str, sha256: str | None, failure: str | None) -> str | None:
+    return "inspecting" if status == "uploaded" and sha256 is None and failure is None else None
+
+
+PENDING_COLUMNS = (
     "media_id, owner, service_code, file_name, file_size, mime_type, category, key, is_public,"
     " uploaded_by, created_at, updated_at"
 )
-"""What `from_row` takes, in this order."""
+FOUND_COLUMNS = (
+    "width, height, duration_ms, page_count, sha256, placeholder, dominant_color, inspection,"
+    " renditions"
+)
+FILE_COLUMNS = f"{PENDING_COLUMNS}, {FOUND_COLUMNS}"
+"""What `from_row` takes, in this order; of a pending file only PENDING_COLUMNS."""
+NOTHING_FOUND = (None,) * 9
 
-FileRow = tuple[str, str, str, str, int, str, Category, str, bool, str, datetime, datetime]
+FileRow = tuple[
+    str, str, str, str, int, str, Category, str, bool, str, datetime, datetime, *tuple[Any, ...]
+]
+FAILED = "failed:"
+"""What the column `inspection` begins with before the reason."""
 
 
-def from_row(row: FileRow, *, status: str, public_base_url: str) -> FileResource:
+def from_row(
+    row: FileRow, *, status: str, public_base_url: str, variants: Variants = NO_VARIANTS
+) -> FileResource:
     """The resource out of a row of FILE_COLUMNS."""
-    id_, owner, service, name, size, mime, category, key, public, by, created, updated = row
+    id_, owner, service, name, size, mime, category, key, public, by, created, updated, *found = row
+    width, height, duration, pages, sha256, placeholder, colour, inspection, renditions = (
+        found or NOTHING_FOUND
+    )
+    error = inspection and inspection.removeprefix(FAILED)
     return FileResource(
         id_,
         owner[2:] if owner.startswith("t:") else None,
@@ -98,13 +167,27 @@ def from_row(row: FileRow, *, status: str, public_base_url: str) -> FileResource
         by,
         rfc3339(created),
         rfc3339(updated),
+        processing=_processing(status, sha256, error),
+        width=width,
+        height=height,
+        duration_ms=duration,
+        page_count=pages,
+        sha256=sha256,
+        placeholder=placeholder,
+        dominant_color=colour,
+        inspection_error=error,
+        variants=variants.of(
+            key,
+            mime,
+            stored_in(renditions),
+            public_base_url=public_base_url,
+            is_public=public,
+            failure=error,
+        ),
     )
 
 
-BinnedRow = tuple[
-    str, str, str, str, int, str, Category, str, bool, str, datetime, datetime,
-    datetime, str, datetime,
-]  # fmt: skip
+BinnedRow = tuple[Any, ...]
 
 
 def binned(row: BinnedRow, *, status: str, public_base_url: str) -> FileResource:

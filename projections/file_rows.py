@@ -3,6 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Protocol
+
+import msgspec
 
 from projections.projection import Statement, columns
 
@@ -36,7 +39,12 @@ TYPES: Mapping[str, str] = {
 }
 """Every column, and the type it is sent as. JSON travels as text."""
 
-_CASTS = {"renditions": "::jsonb"}
+ANEW = ""
+"""A key among renditions that says: these replace all there were, and do not join them."""
+_MERGED = (
+    f"CASE WHEN new.renditions::jsonb ? '{ANEW}' THEN new.renditions::jsonb - '{ANEW}'"
+    f" ELSE file.renditions || new.renditions::jsonb END"
+)
 _IDENTITY = ("owner", "media_id")
 
 _DELETE = """
@@ -47,6 +55,32 @@ WHERE file.owner = gone.owner AND file.media_id = gone.media_id
 _DELETE_OWNERS = "DELETE FROM file_list_v2 WHERE owner = ANY (%b::text[])"
 
 Values = dict[str, object]
+
+
+class LibraryRows(Protocol):
+    """What facts do to the rows of a library."""
+
+    def add(self, owner: str, media_id: str, **values: object) -> None:
+        """The file joins the library."""
+        ...
+
+    def change(self, owner: str, media_id: str, **values: object) -> None:
+        """These columns of the file have these values now; nothing where it is not listed."""
+        ...
+
+    def remove(self, owner: str, media_id: str) -> None:
+        """The file is in no list any more."""
+        ...
+
+    def remove_owner(self, owner: str) -> None:
+        """Nor is any of the owner's, who will have no more."""
+        ...
+
+
+def joined(before: object, renditions: Mapping[str, object]) -> dict[str, object]:
+    """What renditions that join those before, or replace them, amount to."""
+    kept = before if isinstance(before, dict) and ANEW not in renditions else {}
+    return {key: one for key, one in {**kept, **renditions}.items() if key != ANEW}
 
 
 class FileRows:
@@ -67,6 +101,10 @@ class FileRows:
         row = self._added.get(media_id)
         if row is None:
             row = self._changed.setdefault(media_id, {"owner": owner, "media_id": media_id})
+        renditions = values.get("renditions")
+        if isinstance(renditions, dict) and ANEW not in renditions:
+            before = row.get("renditions")
+            values["renditions"] = {**(before if isinstance(before, dict) else {}), **renditions}
         row.update(values)
 
     def remove(self, owner: str, media_id: str) -> None:
@@ -98,8 +136,12 @@ def _by_columns(rows: Mapping[str, Values]) -> Mapping[tuple[str, ...], list[lis
     groups: defaultdict[tuple[str, ...], list[list[object]]] = defaultdict(list)
     for row in rows.values():
         names = tuple(name for name in TYPES if name in row)
-        groups[names].append([row[name] for name in names])
+        groups[names].append([_sent(row[name]) for name in names])
     return groups
+
+
+def _sent(value: object) -> object:
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value
 
 
 @cache
@@ -109,7 +151,8 @@ def _new(names: tuple[str, ...]) -> str:
 
 
 def _values(names: tuple[str, ...]) -> str:
-    return ", ".join(f"new.{name}{_CASTS.get(name, '')}" for name in names)
+    casts = {"renditions": f"::jsonb - '{ANEW}'"}
+    return ", ".join(f"new.{name}{casts.get(name, '')}" for name in names)
 
 
 @cache
@@ -126,7 +169,9 @@ def _upsert(names: tuple[str, ...]) -> str:
 @cache
 def _update(names: tuple[str, ...]) -> str:
     changes = ", ".join(
-        f"{name} = new.{name}{_CASTS.get(name, '')}" for name in names if name not in _IDENTITY
+        f"{name} = {_MERGED if name == 'renditions' else f'new.{name}'}"
+        for name in names
+        if name not in _IDENTITY
     )
     return (
         f"UPDATE file_list_v2 AS file SET {changes} FROM {_new(names)}"  # noqa: S608 - text of ours

@@ -17,6 +17,8 @@ from projections.file_list import UPLOADED, FileListProjection
 from projections.file_resource import FILE_COLUMNS, FileResource, from_row
 from projections.projection import checkpoint_of
 from projections.reading import Answer, Pool, connection, fetch_owned, owned
+from projections.variants import NONE as NO_VARIANTS
+from projections.variants import Variants
 
 Kind = Literal["added", "changed", "removed", "reset"]
 
@@ -135,7 +137,12 @@ async def changes_of(
 
 
 async def shown(
-    pool: Pool, owner: str, changes: Iterable[Change], *, public_base_url: str
+    pool: Pool,
+    owner: str,
+    changes: Iterable[Change],
+    *,
+    public_base_url: str,
+    variants: Variants = NO_VARIANTS,
 ) -> list[FileChange]:
     """The owner's changes as a client is told them: one per file, with the file as listed now."""
     last: dict[str, Change] = {}
@@ -146,7 +153,7 @@ async def shown(
             added.add(change.media_id)
     answer = await fetch_owned(pool, _LISTED, {"owner": owner, "ids": list(last)})
     listed = {
-        row[0]: from_row(row, status=UPLOADED, public_base_url=public_base_url)
+        row[0]: from_row(row, status=UPLOADED, public_base_url=public_base_url, variants=variants)
         for row in answer.found
     }
     told = []

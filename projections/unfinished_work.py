@@ -5,7 +5,7 @@ Read by the scheduler, which has the work asked for again, and by `./dev failure
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar
 
 import msgspec
 
@@ -29,19 +29,15 @@ from domain.placement_events import (
     FileRestored,
     ObjectsPlaced,
     PlacementFailed,
+    PlacementRequested,
     VisibilityChanged,
 )
+from domain.scan_events import ScanFailed, ScanPassed, ScanRequested
 from domain.tenant import TenantFilesRemoved, TenantRemoved
+from projections import unfinished_caches, unfinished_renditions
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
-
-WorkKind = Literal["purge", "place", "verify", "fetch", "tenant_removal"]
-_Key: TypeAlias = tuple[str, str, WorkKind]
-"""Owner, stream, kind."""
-_Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]
-"""Due at, not before, failure, failed at."""
-_Mark: TypeAlias = tuple[datetime | None, str | None, datetime | None]
-"""Due at if that changes, failure, failed at."""
+from projections.work_notes import Key, Work, WorkKind
 
 _DELETE = """
 DELETE FROM unfinished_work_v3 AS work
@@ -69,36 +65,10 @@ WHERE work.owner = mark.owner AND work.stream = mark.stream AND work.kind = mark
 """
 
 
-class _Work:
-    """What a batch makes of the list."""
-
-    def __init__(self) -> None:
-        self.done: dict[_Key, None] = {}
-        self.due: dict[_Key, _Change] = {}
-        self.marks: dict[_Key, _Mark] = {}
-
-    def begin(self, key: _Key, *, at: datetime, not_before: datetime | None = None) -> None:
-        self.due[key] = (at, not_before, None, None)
-
-    def finish(self, key: _Key) -> None:
-        self.due.pop(key, None)
-        self.marks.pop(key, None)
-        self.done[key] = None
-
-    def fail(self, key: _Key, *, at: datetime, failure: str) -> None:
-        if key in self.due:
-            due_at, not_before, _, _ = self.due[key]
-            self.due[key] = (due_at, not_before, failure, at)
-        else:
-            # A retry earlier in the batch has moved the due time.
-            self.marks[key] = (self.marks.get(key, (None,))[0], failure, at)
-
-    def retry(self, key: _Key, *, at: datetime) -> None:
-        if key in self.due:
-            _, not_before, _, _ = self.due[key]
-            self.due[key] = (at, not_before, None, None)
-        else:
-            self.marks[key] = (at, None, None)
+_DELETE_DERIVED = """
+DELETE FROM unfinished_work_v3 AS work USING unnest(%b::text[], %b::text[]) AS gone (owner, stream)
+WHERE work.owner = gone.owner AND work.stream = gone.stream AND work.kind LIKE 'derive %%'
+"""
 
 
 class UnfinishedWorkProjection:
@@ -110,6 +80,9 @@ class UnfinishedWorkProjection:
         IngestFailed,
         IngestCancelled,
         VerificationDeferred,
+        ScanRequested,
+        ScanPassed,
+        ScanFailed,
         UploadCompleted,
         UploadRejected,
         UploadExpired,
@@ -117,6 +90,7 @@ class UnfinishedWorkProjection:
         FileDeleted,
         FileRestored,
         VisibilityChanged,
+        PlacementRequested,
         ObjectsPlaced,
         PlacementFailed,
         FilePurgeRequested,
@@ -125,14 +99,20 @@ class UnfinishedWorkProjection:
         PurgeRetried,
         TenantRemoved,
         TenantFilesRemoved,
+        *unfinished_renditions.EVENTS,
+        *unfinished_caches.EVENTS,
     )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
         """At most one statement each for work done, due, and failed or retried."""
-        work = _Work()
+        work = Work()
         for recorded in batch:
             _note(work, recorded)
+            unfinished_renditions.note_renditions(work, recorded)
+            unfinished_caches.note_caches(work, recorded)
         statements = []
+        if work.over:
+            statements.append(Statement(_DELETE_DERIVED, columns(list(work.over))))
         if work.done:
             statements.append(Statement(_DELETE, columns(list(work.done))))
         if work.due:
@@ -146,9 +126,9 @@ class UnfinishedWorkProjection:
         return statements
 
 
-def _note(work: _Work, recorded: Recorded) -> None:
+def _note(work: Work, recorded: Recorded) -> None:
     owner, stream, at = recorded.owner, recorded.stream, recorded.at
-    if _note_placement(work, recorded):
+    if _note_placement(work, recorded) or _note_tenant(work, recorded):
         return
     match recorded.event:
         case IngestRequested():
@@ -159,6 +139,8 @@ def _note(work: _Work, recorded: Recorded) -> None:
             # Of an ingest it comes with the fetched bytes.
             work.finish((owner, stream, "fetch"))
             work.begin((owner, stream, "verify"), at=at)
+        case ScanRequested() | ScanPassed() | ScanFailed():
+            _note_scan(work, recorded)
         case UploadCompleted():
             work.finish((owner, stream, "verify"))
         case (
@@ -169,6 +151,7 @@ def _note(work: _Work, recorded: Recorded) -> None:
             | FilePurgeRequested() as ending
         ):
             work.finish((owner, stream, "verify"))
+            work.finish((owner, stream, "scan"))
             work.finish((owner, stream, "place"))
             work.begin((owner, stream, "purge"), at=at, not_before=ending.settles_at)
         case ObjectsPurged():
@@ -177,18 +160,44 @@ def _note(work: _Work, recorded: Recorded) -> None:
             work.fail((owner, stream, "purge"), at=at, failure=failed.error)
         case PurgeRetried():
             work.retry((owner, stream, "purge"), at=at)
+
+
+def _note_tenant(work: Work, recorded: Recorded) -> bool:
+    key: Key = (recorded.owner, recorded.stream, "tenant_removal")
+    match recorded.event:
         case TenantRemoved():
-            work.begin((owner, stream, "tenant_removal"), at=at)
+            work.begin(key, at=recorded.at)
         case TenantFilesRemoved():
-            work.finish((owner, stream, "tenant_removal"))
+            work.finish(key)
+        case _:
+            return False
+    return True
 
 
-def _note_placement(work: _Work, recorded: Recorded) -> bool:
+def _note_scan(work: Work, recorded: Recorded) -> None:
+    key: Key = (recorded.owner, recorded.stream, "scan")
+    match recorded.event:
+        case ScanRequested():
+            # Verified next, once it has passed; an operator who asks again makes it due anew.
+            work.finish((recorded.owner, recorded.stream, "verify"))
+            work.begin(key, at=recorded.at)
+        case ScanPassed():
+            work.finish(key)
+        case ScanFailed() as failed:
+            work.fail(key, at=recorded.at, failure=failed.error)
+
+
+def _note_placement(work: Work, recorded: Recorded) -> bool:
     """Whether the fact is one of bytes on their way, which then is noted."""
-    key: _Key = (recorded.owner, recorded.stream, "place")
+    key: Key = (recorded.owner, recorded.stream, "place")
     at = recorded.at
     match recorded.event:
-        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as moved:
+        case (
+            FileDeleted(bin_until=datetime())
+            | FileRestored()
+            | VisibilityChanged()
+            | PlacementRequested() as moved
+        ):
             work.begin(key, at=at, not_before=moved.settles_at)
         case ObjectsPlaced():
             work.finish(key)
@@ -235,14 +244,27 @@ WHERE failure IS NOT NULL ORDER BY failed_at DESC LIMIT %s
 """
 
 
-_FAILURE_COUNT = "SELECT count(*) FROM unfinished_work_v3 WHERE failure IS NOT NULL"
+class WorkCount(msgspec.Struct, frozen=True):
+    """How much work of one kind there is, of all owners."""
+
+    waiting: int = 0
+    failed: int = 0
+    """For good: an operator must look."""
 
 
-async def failure_count(pool: Pool) -> int:
-    """How much work of all owners failed for good. For the role media_worker."""
+_COUNTS = """
+SELECT kind, count(*) FILTER (WHERE failure IS NULL), count(*) FILTER (WHERE failure IS NOT NULL)
+FROM unfinished_work_v3 GROUP BY kind
+"""
+
+
+async def counts(pool: Pool) -> dict[WorkKind, WorkCount]:
+    """How much work there is, by kind; kinds without any are left out. For media_worker."""
     async with connection(pool) as one:
-        row = await (await one.execute(_FAILURE_COUNT)).fetchone()
-    return int(row[0]) if row else 0
+        cursor = await one.execute(_COUNTS)
+        return {
+            kind: WorkCount(waiting, failed) for kind, waiting, failed in await cursor.fetchall()
+        }
 
 
 async def due(pool: Pool, before: datetime, limit: int) -> list[UnfinishedWork]:

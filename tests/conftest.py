@@ -18,9 +18,11 @@ from psycopg import sql
 from adapters.postgres_migrations import migrate
 from adapters.settings import Settings
 from tests.kit import written
+from tests.kit.clamd import NEEDED, open_scanner, say_what_was_not_tested
 from tests.kit.servers import Servers, embedded_cluster, exclusively, open_servers
 
 SERVERS = pytest.StashKey[Servers]()
+SCANNER = pytest.StashKey[str]()
 TEMPLATE = "media_template"
 counter = itertools.count(1)
 
@@ -61,6 +63,24 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def pytest_configure_node(node: Any) -> None:
     """xdist: the process that was called holds the servers, and tells its workers where."""
     node.workerinput["servers"] = msgspec.json.encode(servers_of(node.config)).decode()
+    node.workerinput["scanner"] = scanner_of(node.config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what this machine could not test."""
+    say_what_was_not_tested(terminalreporter)
+
+
+def scanner_of(config: pytest.Config) -> str:
+    """The clamd of this run, started by the first who asks; or why there is none."""
+    if SCANNER not in config.stash:
+        if hasattr(config, "workerinput"):
+            config.stash[SCANNER] = str(config.workerinput["scanner"])
+        else:
+            stack = contextlib.ExitStack()
+            config.add_cleanup(stack.close)
+            config.stash[SCANNER] = stack.enter_context(open_scanner())
+    return config.stash[SCANNER]
 
 
 def servers_of(config: pytest.Config) -> Servers:
@@ -84,6 +104,15 @@ def servers_of(config: pytest.Config) -> Servers:
 def servers(request: pytest.FixtureRequest) -> Servers:
     """Where PostgreSQL, Redis and the object store of this run answer."""
     return servers_of(request.config)
+
+
+@pytest.fixture(scope="session")
+def scanner(request: pytest.FixtureRequest) -> str:
+    """`clamd://…` of a real clamd that knows the EICAR test file; skips where there is none."""
+    found = scanner_of(request.config)
+    if not found.startswith("clamd://"):
+        pytest.skip(f"{NEEDED}: {found}")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -193,6 +222,8 @@ def settings(
         limit_list=0,
         limit_bulk_delete=0,
         limit_ingest=0,
+        limit_purge_cache=0,
+        limit_audit_export=0,
     )
     written.log_as_a_process(made)
     return made

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
+from adapters.scanner_address import ScannerAddress
 from adapters.settings import Settings, variable_of
+from domain.media_type import MEBIBYTE, ServiceRules
 from workers.processes import MIGRATE, PROCESSES, WEB
 
 ROOT = Path(__file__).parent.parent
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-SERVERS = {"postgres", "valkey", "s3"}
+SERVERS = {"postgres", "valkey", "s3", "clamav"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -43,17 +45,20 @@ def test_every_server_and_process_says_when_it_is_healthy() -> None:
 
 def test_the_internal_api_is_not_published_and_the_rest_only_to_this_machine() -> None:
     assert "ports" not in SERVICES["internal"]
+    assert "ports" not in SERVICES["clamav"]
     for service in SERVICES.values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
 
 
 def test_no_secret_is_written_down() -> None:
-    secret = re.compile(r"PASSWORD|SECRET|KEY|_USER$|_URL$")
+    secret = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|_USER$|_URL$")
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
             if secret.search(variable) and variable not in {
                 "POSTGRES_USER",
                 "MEDIA_PUBLIC_BASE_URL",
+                "MEDIA_DELIVERY_BASE_URL",
+                "MEDIA_CLOUDFLARE_API_URL",
             }:
                 assert re.search(r"\$\{[A-Z0-9_]+:\?\}", value), f"{name}: {variable}"
 
@@ -68,6 +73,21 @@ def test_every_variable_of_ours_is_a_setting_and_all_that_are_required_are_given
     }
     settings = Settings.from_environment(given)
     assert settings.gateway_keys == ("x" * 32,)
+
+
+def test_the_scanner_is_configured_to_read_every_file_we_accept_to_its_end() -> None:
+    assert "./docs/clamd.conf:/etc/clamav/clamd.conf:ro" in SERVICES["clamav"]["volumes"]
+    options = dict(
+        line.split(maxsplit=1)
+        for line in (ROOT / "docs" / "clamd.conf").read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+    scanner = ScannerAddress.parse(OURS["jobs"]["environment"]["MEDIA_SCANNER"])
+    assert (scanner.host, str(scanner.port)) == ("clamav", options["TCPSocket"])
+    assert options["AlertExceedsMax"] == "yes"
+    largest = ServiceRules().largest_bytes
+    for limit in ("StreamMaxLength", "MaxFileSize", "MaxScanSize"):
+        assert int(options[limit].removesuffix("M")) * MEBIBYTE >= largest
 
 
 def test_images_are_pinned_by_a_tag_that_does_not_move() -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from adapters.postgres import Pool, open_pool
 from adapters.runtime import Runtime, open_jobs_runtime
@@ -35,16 +35,16 @@ console = Console(highlight=False)
 
 
 def failures(*, home: Path = HOME) -> int:
-    """Show the files whose bytes could not be removed, or moved to where they belong."""
+    """Show what failed for good: removing or moving bytes, scanning, telling caches."""
 
     async def show(settings: Settings) -> int:
         pool = await open_pool(settings.database_url, role="media_worker", size=1)
         async with pool:
-            found = await failed_purges(pool)
+            found = await failed_work(pool)
         console.print(as_table(found) if found else "Nothing has failed.")
         return 0
 
-    return _run(home, show)
+    return run_with_settings(home, show)
 
 
 def retry(
@@ -53,7 +53,7 @@ def retry(
     everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
     home: Path = HOME,
 ) -> int:
-    """Have the removal or move of a file's bytes tried again, or of all files it failed for."""
+    """Have what failed for a file tried again, or for all files."""
 
     async def ask(settings: Settings) -> int:
         if (media_id is None) != everything:
@@ -61,26 +61,26 @@ def retry(
             return 2
         async with open_jobs_runtime(settings) as runtime:
             named = [media_id] if media_id is not None else []
-            ids = named or [failure.stream for failure in await failed_purges(runtime.pool)]
-            asked = await retry_purges(runtime, ids)
+            ids = named or [failure.stream for failure in await failed_work(runtime.pool)]
+            asked = await retry_failed(runtime, ids)
         for one in asked:
             console.print(f"asked again for {escape(one)}")
         if named and not asked:
-            console.print(f"{escape(named[0])} has no failed removal or move.")
+            console.print(f"{escape(named[0])} has nothing that failed.")
             return 1
         return 0
 
-    return _run(home, ask)
+    return run_with_settings(home, ask)
 
 
-async def failed_purges(pool: Pool) -> Sequence[FailedWork]:
+async def failed_work(pool: Pool) -> Sequence[FailedWork]:
     """What was tried as often as allowed, newest first. Raises DatabaseUnavailable."""
     return await unfinished_work.failures(pool, SHOWN)
 
 
 def as_table(found: Sequence[FailedWork]) -> Table:
     """The failures for a person to read."""
-    table = Table("file", "owner", "what", "failed at (UTC)", "why")
+    table = Table(Column("file", no_wrap=True), "owner", "what", "failed at (UTC)", "why")
     for failure in found:
         # The reason is what some library said: on one line, and no markup.
         why = "".join(c if c.isprintable() else " " for c in failure.failure)
@@ -89,10 +89,10 @@ def as_table(found: Sequence[FailedWork]) -> Table:
     return table
 
 
-async def retry_purges(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
-    """Record that an operator asks again; the ids for which the removal or move had failed.
+async def retry_failed(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
+    """Record that an operator asks again; the ids for which something had failed.
 
-    The reactor sends the jobs of removals; a move is made here and now. Raises DatabaseUnavailable,
+    The reactor sends the jobs; a move is made here and now. Raises DatabaseUnavailable,
     and of a move ObjectStoreUnavailable or BytesMissing.
     """
     asked = []
@@ -103,8 +103,14 @@ async def retry_purges(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[s
             command_id=runtime.identities.command_id(),
             correlation_id=f"retry-{media_id}",
         )
-        ask = partial(runtime.deletion.retry_purge, media_id, context)
-        if await runtime.media.repeatedly(ask):
+        purge = partial(runtime.deletion.retry_purge, media_id, context)
+        told = partial(runtime.cache_purges.retry, media_id, context)
+        retried = [
+            await runtime.media.repeatedly(purge),
+            await runtime.media.repeatedly(told),
+            await runtime.scanning.retry_scan(media_id, context),
+        ]
+        if any(retried):
             asked.append(media_id)
         elif await runtime.placement.has_failed(media_id):
             move = partial(runtime.placement.place_objects, media_id, context)
@@ -131,7 +137,8 @@ def settings_at(home: Path) -> Settings:
     return Settings.from_environment(environ)
 
 
-def _run(home: Path, command: Command) -> int:
+def run_with_settings(home: Path, command: Command) -> int:
+    """Run the command with the settings there are; what went wrong is told in a sentence."""
     try:
         return asyncio.run(command(settings_at(home)))
     except (SettingsError, DatabaseUnavailable, ObjectStoreUnavailable, BytesMissing) as error:

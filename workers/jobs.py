@@ -3,29 +3,34 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
+from adapters import dying
 from adapters.dramatiq_queue import DramatiqQueue
 from adapters.dramatiq_worker import Attempt, DramatiqWorker, TryAgain
 from adapters.metrics import JOB_SECONDS, JOBS_RUN
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
+from adapters.stop_points import stop_point
 from adapters.telemetry import Redactor, get_logger, secrets_of
 from adapters.tracing import job_span
 from application.context import SystemContext
 from application.jobs import (
     JOBS,
     DeliverWebhook,
+    DeriveRendition,
     DiscardIncoming,
     FetchSource,
+    InspectFile,
     Job,
     PlaceObjects,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     RetryWebhook,
+    ScanUpload,
     SweepUploads,
     VerifyUpload,
 )
@@ -33,7 +38,9 @@ from application.upkeep import NotCaughtUp
 from domain.errors import SourceUnavailable
 from domain.media_file import MediaFile
 from domain.owner import parse
+from workers.cache_jobs import CACHE_THREADS, purge_cache
 from workers.process import pause, run
+from workers.render_jobs import RENDER_BODIES, Body, Fields, give_up_rendering
 from workers.work_list import ReadModelWorkList
 
 DRAIN_SECONDS = 20.0
@@ -44,10 +51,6 @@ MAX_REASON = 500
 """Characters of an error that PurgeFailed keeps."""
 
 NOT_FETCHED = "The source could not be taken over; try again later."
-
-Fields = Mapping[str, object]
-"""What a job adds to its log line."""
-Body = Callable[[Runtime, Any, SystemContext], Awaitable[Fields]]
 
 
 async def discard_incoming(
@@ -72,8 +75,15 @@ async def verify_upload(runtime: Runtime, job: VerifyUpload, context: SystemCont
     return _about(await runtime.uploads.verify_upload(job.media_id, context))
 
 
+async def scan_upload(runtime: Runtime, job: ScanUpload, context: SystemContext) -> Fields:
+    """Have an upload scanned that no request waits for."""
+    file = await runtime.scanning.scan_upload(job.media_id, context)
+    return _about(file) | ({"outcome": file.rejection_code} if file and file.rejection else {})
+
+
 async def purge_objects(runtime: Runtime, job: PurgeObjects, context: SystemContext) -> Fields:
-    """Remove the bytes of an ended file."""
+    """Remove the bytes of an ended file, and of what was made from it."""
+    await runtime.derivation.sweep(job.media_id)
     return _about(await runtime.deletion.purge_objects(job.media_id, context))
 
 
@@ -118,12 +128,15 @@ BODIES: Mapping[type[Job], Body] = {
     FetchSource: fetch_source,
     DiscardIncoming: discard_incoming,
     VerifyUpload: verify_upload,
+    ScanUpload: scan_upload,
     PurgeObjects: purge_objects,
+    PurgeCache: purge_cache,
     PlaceObjects: place_objects,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
     DeliverWebhook: deliver_webhook,
     RetryWebhook: deliver_webhook,
+    **RENDER_BODIES,
 }
 
 
@@ -177,7 +190,7 @@ class JobRunner:
         self._log.info(event, **line("done"))
 
     async def _do(self, job: Job, attempt: Attempt) -> Fields:
-        if isinstance(job, PurgeObjects | PlaceObjects) and job.not_before is not None:
+        if isinstance(job, PurgeObjects | PlaceObjects | PurgeCache) and job.not_before is not None:
             early = (job.not_before - self._runtime.clock()).total_seconds()
             if early > 0:
                 await asyncio.to_thread(
@@ -194,18 +207,25 @@ class JobRunner:
         if isinstance(job, FetchSource):
             unavailable = SourceUnavailable(NOT_FETCHED)
             await self._runtime.ingest.fail(job.media_id, unavailable, self._context(attempt))
-        if isinstance(job, PurgeObjects | PlaceObjects):
-            # Events are kept for ever: what a library says in an error is not.
-            why = self._redactor.text(error)[:MAX_REASON]
-            context = self._context(attempt)
+        # Events are kept for ever: what a library says in an error is not.
+        why = self._redactor.text(error)[:MAX_REASON]
+        context = self._context(attempt)
+        if isinstance(job, InspectFile | DeriveRendition):
+            await give_up_rendering(self._runtime, job, why, context)
+        if isinstance(job, ScanUpload):
+            await self._runtime.scanning.fail_scan(job.media_id, why, context)
+        if isinstance(job, PurgeObjects | PlaceObjects | PurgeCache):
+            runtime = self._runtime
 
             async def record() -> None:
                 if isinstance(job, PlaceObjects):
-                    await self._runtime.placement.give_up(job.media_id, why, context)
+                    await runtime.placement.give_up(job.media_id, why, context)
+                elif isinstance(job, PurgeCache):
+                    await runtime.cache_purges.record_failure(job.media_id, why, context)
                 else:
-                    await self._runtime.deletion.record_purge_failure(job.media_id, why, context)
+                    await runtime.deletion.record_purge_failure(job.media_id, why, context)
 
-            await self._runtime.media.repeatedly(record)
+            await runtime.media.repeatedly(record)
 
     def _context(self, attempt: Attempt) -> SystemContext:
         return SystemContext(
@@ -221,7 +241,10 @@ def _subject(job: Job, attempt: Attempt) -> dict[str, object]:
     fields: dict[str, object] = {"requestId": attempt.correlation_id}
     if attempt.cause is not None:
         fields |= _whose(attempt.cause.owner) | {"position": str(attempt.cause.position)}
-    names = {"media_id": "mediaId", "tenant_id": "tenantId", "webhook_id": "webhookId"}
+    names = {
+        "media_id": "mediaId", "tenant_id": "tenantId", "webhook_id": "webhookId",
+        "preset": "variant",
+    }  # fmt: skip
     known = msgspec.structs.asdict(job)
     fields |= {names[name]: value for name, value in known.items() if name in names}
     return fields | {"jobId": attempt.message_id, "attempt": attempt.number}
@@ -258,10 +281,16 @@ async def work(
         namespace=settings.redis_namespace,
         heartbeat_seconds=settings.job_heartbeat_seconds,
     )
-    threads = {Job.QUEUE: settings.job_threads, FetchSource.QUEUE: settings.fetch_threads}
+    threads = {
+        Job.QUEUE: settings.job_threads,
+        FetchSource.QUEUE: settings.fetch_threads,
+        PurgeCache.QUEUE: CACHE_THREADS,
+        InspectFile.QUEUE: settings.render_threads,
+        ScanUpload.QUEUE: settings.scan_threads,
+    }
     worker = DramatiqWorker(
         queue,
-        JobRunner(runtime, queue),
+        dying.job_runner(JobRunner(runtime, queue), stop_point(settings.stop_point)),
         jobs=[job for job in JOBS if job.QUEUE in threads],
         threads=threads,
         loop=asyncio.get_running_loop(),

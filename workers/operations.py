@@ -1,4 +1,4 @@
-"""`./dev projections`, `./dev rebuild NAME`, `./dev log`: looking at the log and its read models.
+"""`./dev projections` and `./dev log`: looking at the log and who follows it.
 
 Registered by `workers/cli.py`. They find the database in MEDIA_DATABASE_URL, or in the `run.json`
 that `./dev up` leaves in its home.
@@ -16,13 +16,10 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from adapters.event_reader import PostgresEventReader
 from adapters.log_inspection import LogFilter, events_after, followers, newest_events
 from adapters.postgres import Pool, open_pool
-from adapters.postgres_migrations import MIGRATIONS
 from adapters.settings import child_environment
 from domain.errors import DatabaseUnavailable
 from domain.event import Recorded
@@ -30,17 +27,15 @@ from domain.owner import tenant as tenant_owner
 from domain.owner import user as user_owner
 from projections.audit_trail import stored_type, told
 from projections.read_models import READ_MODELS
-from projections.rebuild import RebuildRefused
-from projections.rebuild import rebuild as rebuild_read_model
+from projections.shadow import RebuildRefused
 from workers.failures import failures, retry
+from workers.past import NoMoment, position_of, standing
 
-__all__ = ["failures", "log", "projections", "rebuild", "retry"]
+__all__ = ["failures", "log", "projections", "retry"]
 
 HOME = Path(".media")
 POLL_SECONDS = 0.2
 """How often `./dev log --follow` looks: for people's eyes."""
-REBUILD_SECONDS = 600
-"""The longest read of a rebuild."""
 
 console = Console(highlight=False)
 
@@ -64,7 +59,8 @@ def database_url(home: Path = HOME) -> str:
 
 
 @asynccontextmanager
-async def _pool(home: Path, *, seconds: int = 30) -> AsyncIterator[Pool]:
+async def worker_pool(home: Path, *, seconds: int = 30) -> AsyncIterator[Pool]:
+    """Connections of the role media_worker. Raises NoDatabase or DatabaseUnavailable."""
     pool = await open_pool(
         database_url(home), role="media_worker", size=2, transaction_seconds=seconds
     )
@@ -72,20 +68,22 @@ async def _pool(home: Path, *, seconds: int = 30) -> AsyncIterator[Pool]:
         yield pool
 
 
-def _run(command: Awaitable[int]) -> int:
-    """Run the command; what went wrong is told in a sentence."""
+def run_told(command: Awaitable[int], *, stopped: str = "") -> int:
+    """Run the command; what went wrong is told in a sentence, and `stopped` after Ctrl-C."""
 
     async def told_in_a_sentence() -> int:
         try:
             return await command
         except DatabaseUnavailable as error:
             console.print(f"[red]{error}[/red] ({error.details.get('reason')})")
-        except (NoDatabase, RebuildRefused) as error:
+        except (NoDatabase, RebuildRefused, NoMoment) as error:
             console.print(f"[red]{escape(str(error))}[/red]")
         return 1
 
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(told_in_a_sentence())
+    if stopped:
+        console.print(stopped)
     return 130
 
 
@@ -93,7 +91,7 @@ def projections(*, home: Path = HOME) -> int:
     """Show the position and the lag of every follower."""
 
     async def show() -> int:
-        async with _pool(home) as pool:
+        async with worker_pool(home) as pool:
             known = {status.follower: status for status in await followers(pool)}
         table = Table("follower", "position", "events behind", "seconds behind", "stands before")
         for column in table.columns[1:4]:
@@ -113,49 +111,7 @@ def projections(*, home: Path = HOME) -> int:
         console.print(table)
         return 0
 
-    return _run(show())
-
-
-def rebuild(
-    name: Annotated[str, Parameter(help="As `./dev projections` shows it, the version optional.")],
-    *,
-    home: Path = HOME,
-) -> int:
-    """Build a read model anew beside the live one, then switch."""
-    names = [known for known in READ_MODELS if known == name or known.rpartition("_v")[0] == name]
-    if not names:
-        console.print(f"[red]There is no {escape(name)}.[/red] Known: {', '.join(READ_MODELS)}.")
-        return 2
-    (name,) = names
-    (ddl,) = MIGRATIONS.glob(f"*_{name}.sql")
-
-    async def run() -> int:
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        async with _pool(home, seconds=REBUILD_SECONDS) as pool:
-            with bar:
-                task = bar.add_task(name, total=None)
-
-                def progress(reached: int, goal: int) -> None:
-                    bar.update(task, completed=reached, total=goal)
-
-                position = await rebuild_read_model(
-                    READ_MODELS[name],
-                    PostgresEventReader(pool),
-                    database_url=database_url(home),
-                    ddl=ddl.read_text(),
-                    progress=progress,
-                )
-                bar.update(task, completed=1, total=1)
-        console.print(f"{name} was rebuilt and switched; it stands at {position}.")
-        return 0
-
-    return _run(run())
+    return run_told(show())
 
 
 def log(
@@ -169,21 +125,31 @@ def log(
     ] = None,
     since: Annotated[datetime | None, Parameter(help="Only from this time on, in UTC.")] = None,
     until: Annotated[datetime | None, Parameter(help="Only before this time, in UTC.")] = None,
+    as_of: Annotated[
+        str | None,
+        Parameter(help="Only what the log held at a time (as 2026-05-03T10:00Z) or position."),
+    ] = None,
     limit: Annotated[int, Parameter(help="How many to begin with.")] = 50,
     home: Path = HOME,
 ) -> int:
-    """Print the last events of the log, in readable lines."""
+    """Print the last events of the log, in readable lines; with --as-of also what stood then."""
     owner: str | None = None
     if tenant or user:
         owner = str(tenant_owner(tenant) if tenant else user_owner(user or ""))
     wanted = LogFilter(owner=owner, stream=file, type_part=type, since=since, until=until)
 
     async def show() -> int:
-        async with _pool(home) as pool:
+        async with worker_pool(home) as pool:
+            upto = None if as_of is None else await position_of(pool, as_of)
             position = 0
-            for recorded in await newest_events(pool, wanted, limit=limit):
+            shown = msgspec.structs.replace(wanted, upto=upto)
+            for recorded in await newest_events(pool, shown, limit=limit):
                 _print(recorded)
                 position = recorded.position
+            if upto is not None:
+                for line in await standing(pool, upto, owner=owner, file=file):
+                    console.print(escape(line), soft_wrap=True)
+                return 0
             while follow:
                 await asyncio.sleep(POLL_SECONDS)
                 for recorded in await events_after(pool, wanted, position, limit=1000):
@@ -191,7 +157,7 @@ def log(
                     position = recorded.position
         return 0
 
-    return _run(show())
+    return run_told(show())
 
 
 def _print(recorded: Recorded) -> None:

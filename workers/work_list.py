@@ -8,11 +8,16 @@ from datetime import datetime
 
 from adapters.postgres import Pool, connection
 from application.jobs import (
+    ClearRenditions,
+    DeriveRendition,
     FetchSource,
+    InspectFile,
     Job,
     PlaceObjects,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
+    ScanUpload,
     VerifyUpload,
 )
 from projections import audit_trail, bin_pages, pending_uploads, unfinished_work
@@ -76,9 +81,20 @@ def _job(work: UnfinishedWork) -> Job:
         case "place":
             # At once: until it is recorded the bytes may stand where everybody can read them.
             return PlaceObjects(media_id=work.stream)
+        case "cache":
+            return PurgeCache(media_id=work.stream, not_before=work.not_before)
         case "verify":
             return VerifyUpload(media_id=work.stream)
+        case "scan":
+            return ScanUpload(media_id=work.stream)
         case "fetch":
             return FetchSource(media_id=work.stream)
         case "tenant_removal":
             return RemoveTenantFiles(tenant_id=work.stream.removeprefix("tenant_"))
+        case "inspect":
+            return InspectFile(media_id=work.stream)
+        case "clear":
+            return ClearRenditions(media_id=work.stream)
+        case kind:
+            _, preset, mime_type = kind.split(" ")
+            return DeriveRendition(media_id=work.stream, preset=preset, format=mime_type)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from adapters.scanner_address import ScannerAddress
 from adapters.settings import Settings, SettingsError
 from domain.media_type import MEBIBYTE
 
@@ -12,6 +13,9 @@ VALID = {
     "MEDIA_GATEWAY_KEYS": "a" * 32,
     "MEDIA_CURSOR_KEYS": "b" * 32,
     "MEDIA_PUBLIC_BASE_URL": "https://media.logicspike.com",
+    "MEDIA_DELIVERY_BASE_URL": "https://api.logicspike.com/media",
+    "MEDIA_CLOUDFLARE_ZONE_ID": "023e105f4ecef8ad9ca31a8372d0c353",
+    "MEDIA_CLOUDFLARE_API_TOKEN": "c" * 40,
     "MEDIA_S3_ENDPOINT": "https://account.r2.cloudflarestorage.com",
     "MEDIA_S3_ACCESS_KEY": "id",
     "MEDIA_S3_SECRET_KEY": "secret",
@@ -32,6 +36,18 @@ def test_a_full_production_environment_is_accepted():
         ({"MEDIA_PUBLIC_BASE_URL": ""}, "MEDIA_PUBLIC_BASE_URL"),
         ({"MEDIA_PUBLIC_BASE_URL": "http://media.example"}, "MEDIA_PUBLIC_BASE_URL"),
         ({"MEDIA_PUBLIC_BASE_URL": "https://media.example/"}, "MEDIA_PUBLIC_BASE_URL"),
+        ({"MEDIA_DELIVERY_BASE_URL": ""}, "MEDIA_DELIVERY_BASE_URL"),
+        ({"MEDIA_DELIVERY_BASE_URL": "http://api.example"}, "MEDIA_DELIVERY_BASE_URL"),
+        ({"MEDIA_DELIVERY_BASE_URL": "https://api.example/"}, "MEDIA_DELIVERY_BASE_URL"),
+        ({"MEDIA_CLOUDFLARE_ZONE_ID": "", "MEDIA_CLOUDFLARE_API_TOKEN": ""}, "MEDIA_CDN=none"),
+        ({"MEDIA_CLOUDFLARE_ZONE_ID": ""}, "set both"),
+        ({"MEDIA_CLOUDFLARE_API_TOKEN": ""}, "set both"),
+        ({"MEDIA_CLOUDFLARE_ZONE_ID": "../zones"}, "MEDIA_CLOUDFLARE_ZONE_ID"),
+        ({"MEDIA_CLOUDFLARE_API_URL": "http://api.example"}, "MEDIA_CLOUDFLARE_API_URL"),
+        ({"MEDIA_CLOUDFLARE_PURGE_URLS": "0"}, "MEDIA_CLOUDFLARE_PURGE_URLS"),
+        ({"MEDIA_CLOUDFLARE_PURGE_URLS": "501"}, "MEDIA_CLOUDFLARE_PURGE_URLS"),
+        ({"MEDIA_CLOUDFLARE_URLS_PER_SECOND": "0"}, "MEDIA_CLOUDFLARE_URLS_PER_SECOND"),
+        ({"MEDIA_CDN": "fastly"}, "MEDIA_CDN"),
         ({"MEDIA_GATEWAY_KEYS": ""}, "MEDIA_GATEWAY_KEYS"),
         ({"MEDIA_GATEWAY_KEYS": "short"}, "keys"),
         ({"MEDIA_CURSOR_KEYS": ""}, "MEDIA_CURSOR_KEYS"),
@@ -68,6 +84,23 @@ def test_a_full_production_environment_is_accepted():
         ({"MEDIA_PERMITTED_RECEIVERS": "127.0.0.1:8000"}, "MEDIA_PERMITTED_RECEIVERS"),
         ({"MEDIA_INGEST_WAIT_SECONDS": "26"}, "MEDIA_INGEST_WAIT_SECONDS"),
         ({"MEDIA_INGEST_WAIT_SECONDS": "-1"}, "MEDIA_INGEST_WAIT_SECONDS"),
+        *(
+            ({"MEDIA_SCANNER": scanner}, "MEDIA_SCANNER.*clamd://host:port")
+            for scanner in (
+                "clamav:3310",
+                "clamd://clamav",
+                "clamd://clamav:0",
+                "clamd://clamav:65536",
+                "clamd://clamav:3310/",
+                "clamd://user@clamav:3310",
+                "clamd://:3310",
+                "http://clamav:3310",
+                "/run/clamd.sock",
+            )
+        ),
+        ({"MEDIA_SCAN_THREADS": "0"}, "MEDIA_SCAN_THREADS"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ({"OTEL_TRACES_SAMPLER_ARG": "2"}, "OTEL_TRACES_SAMPLER_ARG"),
         ({"MEDIA_SERVICES": "blog"}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"types": ["text/html"]}}'}, "MEDIA_SERVICES"),
         ({"MEDIA_SERVICES": '{"blog": {"mimes": []}}'}, "MEDIA_SERVICES"),
@@ -96,6 +129,13 @@ def test_localhost_is_an_origin_in_development_only():
     assert development.allowed_origins == ("http://127.0.0.1:5173", "http://localhost:3000")
 
 
+@pytest.mark.parametrize("address", ["clamd://clamav:3310", "clamd://10.0.0.7:3310"])
+def test_a_scanner_is_a_host_and_a_port(address):
+    assert Settings.from_environment(VALID | {"MEDIA_SCANNER": address}).scanner == address
+    six = ScannerAddress.parse("clamd://[fd00::7]:3310")
+    assert (six.host, six.port) == ("fd00::7", 3310)
+
+
 def test_gateway_keys_are_a_list_for_rotation():
     keys = f"{'a' * 32}, {'c' * 32}"
     assert Settings.from_environment(VALID | {"MEDIA_GATEWAY_KEYS": keys}).gateway_keys == (
@@ -116,3 +156,13 @@ def test_development_may_permit_sources_on_this_machine():
     pairs = {"MEDIA_PERMITTED_SOURCES": "127.0.0.1:8000, localhost:9000"}
     settings = Settings.from_environment(development | pairs)
     assert settings.permitted_sources == ("127.0.0.1:8000", "localhost:9000")
+
+
+def test_production_without_a_cdn_says_so() -> None:
+    without = VALID | {"MEDIA_CLOUDFLARE_ZONE_ID": "", "MEDIA_CLOUDFLARE_API_TOKEN": ""}
+    assert Settings.from_environment(without | {"MEDIA_CDN": "none"}).cdn == "none"
+
+
+def test_in_development_delivery_is_the_app_itself() -> None:
+    local = VALID | {"MEDIA_ENVIRONMENT": "development", "MEDIA_DELIVERY_BASE_URL": ""}
+    assert Settings.from_environment(local).delivery_url == "http://localhost:8789"

@@ -74,7 +74,7 @@ async def test_an_upload_waits_for_a_worker_whose_decoders_start(
         for _ in range(2):
             answer = await client.complete(presigned["mediaId"])
             assert answer.status_code == 202, answer.text
-            assert answer.json()["processing"] is True
+            assert answer.json()["processing"] == "verifying"
         assert await broken.objects.head("public", presigned["key"]) is None
         monkeypatch.undo()
         await jobs.uploads.verify_upload(presigned["mediaId"], Library(jobs).system())

@@ -200,7 +200,7 @@ async def test_an_image_becomes_an_ordinary_file(client: ApiClient, source: Http
     ]
     assert (await client.get("/files/stats")).json()["pendingUploads"] == 0
     status = await status_of(client, file["id"])
-    assert (status["status"], status["processing"], status["file"]) == ("uploaded", False, file)
+    assert (status["status"], status["processing"], status["file"]) == ("uploaded", None, file)
 
 
 @pytest.mark.parametrize("mime_type", ["image/jpeg", "image/svg+xml", "image/avif", "video/webm"])
@@ -312,7 +312,7 @@ async def test_a_source_that_is_no_file_is_refused_and_leaves_none(
     assert await status_of(client, media_id) == {
         "mediaId": media_id,
         "status": "rejected",
-        "processing": False,
+        "processing": None,
         "file": None,
         "error": {"code": code, "error": refusal["error"]},
     }
@@ -396,13 +396,13 @@ async def test_who_prefers_not_to_wait_is_told_where_to_ask(
     assert body == {
         "mediaId": body["mediaId"],
         "status": "pending_upload",
-        "processing": True,
+        "processing": "fetching",
         "statusUrl": f"/upload/{body['mediaId']}",
     }
     assert answer.headers["location"] == body["statusUrl"]
     assert answer.headers["preference-applied"] == "respond-async"
     status = await status_of(client, body["mediaId"])
-    assert (status["status"], status["processing"]) == ("pending_upload", True)
+    assert (status["status"], status["processing"]) == ("pending_upload", "fetching")
     waiting = await client.complete(body["mediaId"])
     assert (waiting.status_code, waiting.json()) == (202, body)
     held.go_on.set()

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from psycopg import AsyncConnection
 
-from adapters.settings import LONGEST_INGEST_WAIT, Settings
+from adapters.settings import Settings
+from adapters.settings_checks import LONGEST_INGEST_WAIT
 from api.process import DRAIN_SECONDS
 from tests.kit.http import ApiClient, asked
 from tests.workers.processes import process

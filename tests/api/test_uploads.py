@@ -191,7 +191,7 @@ async def test_the_status_of_an_upload_follows_its_life(client: ApiClient) -> No
     pending = {
         "mediaId": presigned["mediaId"],
         "status": "pending_upload",
-        "processing": False,
+        "processing": None,
         "file": None,
         "error": None,
     }
@@ -220,11 +220,11 @@ async def test_a_slow_verification_is_202_and_the_status_tells_how_it_went(
     assert answer.json() == {
         "mediaId": media_id,
         "status": "pending_upload",
-        "processing": True,
+        "processing": "verifying",
         "statusUrl": f"/upload/{media_id}",
     }
     assert int(answer.headers["media-position"]) > 0
-    assert (await client.get(f"/upload/{media_id}")).json()["processing"] is True
+    assert (await client.get(f"/upload/{media_id}")).json()["processing"] == "verifying"
 
 
 async def test_after_an_hour_stored_bytes_count_and_missing_ones_are_410(

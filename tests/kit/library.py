@@ -10,6 +10,7 @@ from application.context import Context, Idempotency, SystemContext
 from application.deletion import Deletion
 from application.placement import Placement
 from application.ports import BUCKETS, Bucket, ContentProof, ObjectHeaders, ObjectStore
+from application.scan_ports import MalwareScanner
 from application.uploads import CompleteUpload, RequestUpload, Uploads
 from application.verification import Verification
 from domain.access import Caller
@@ -26,13 +27,17 @@ AN_HOUR_AGO = timedelta(hours=1)
 
 
 def uploads_over(
-    objects: ObjectStore, runtime: Runtime, *, proof: ContentProof | None = None
+    objects: ObjectStore,
+    runtime: Runtime,
+    *,
+    proof: ContentProof | None = None,
+    scanner: MalwareScanner | None = None,
 ) -> Uploads:
-    """The upload commands of the runtime over another object store, or another sandbox."""
+    """The upload commands of the runtime over another object store, sandbox or scanner."""
     return Uploads(
         runtime.media,
         objects,
-        Verification(objects, MagicContentInspector(), proof or runtime.proof),
+        Verification(objects, MagicContentInspector(), proof or runtime.proof, scanner),
         runtime.identities,
         Placement(runtime.media, objects, PostgresFileLocks(runtime.pool, at_once=2)),
         rules=runtime.settings.upload_rules,
@@ -75,8 +80,10 @@ class Library:
         await self.put("incoming", upload.file.key, body)
         return upload.file
 
-    async def put(self, bucket: Bucket, key: str, body: bytes = PNG) -> None:
-        headers = ObjectHeaders("image/png", "no-store", "inline")
+    async def put(
+        self, bucket: Bucket, key: str, body: bytes = PNG, *, content_type: str = "image/png"
+    ) -> None:
+        headers = ObjectHeaders(content_type, "no-store", "inline")
         await replace(self.runtime.objects, bucket, key, body, headers=headers)
 
     async def uploaded(self, *, tenant: str = "ls_abc123", at: datetime | None = None) -> MediaFile:

@@ -9,6 +9,8 @@ import av
 import fpdf
 import pyvips  # type: ignore[import-untyped]
 
+from adapters.scanner_check import TEST_FILE
+
 SVG = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 48" width="64" height="48">'
@@ -59,6 +61,14 @@ def _video(container: str, codec: str) -> bytes:
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return target.getvalue()
+
+
+def infected_pdf() -> bytes:
+    """A PDF like any other that carries the EICAR test file, which is harmless, uncompressed."""
+    document = fpdf.FPDF()
+    document.add_page()
+    document.embed_file(bytes=TEST_FILE, basename="eicar.com", compress=False)
+    return bytes(document.output())
 
 
 def _pdf() -> bytes:

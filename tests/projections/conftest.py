@@ -14,16 +14,18 @@ from adapters.postgres_migrations import MIGRATIONS
 from domain.errors import TenantRemoved as WorkspaceGone
 from domain.event import Recorded
 from domain.tenant import TenantRemoved
+from projections.comparison import Compared, compare
 from projections.projection import Follower, Projection
 from projections.read_models import READ_MODELS
 from projections.rebuild import rebuild
+from projections.shadow import Progress
 
 TABLES = (
     "file_list_v2",
     "storage_stats_v1",
     "storage_stats_v1_pending",
     "pending_uploads_v1",
-    "audit_trail_v1",
+    "audit_trail_v2",
     "unfinished_work_v3",
 )
 
@@ -80,7 +82,9 @@ class Log:
                     pass
             await follower.close()
 
-    async def rebuild(self, name: str, *, more_ddl: str = "") -> int:
+    async def rebuild(
+        self, name: str, *, more_ddl: str = "", progress: Progress = lambda *_: None
+    ) -> int:
         """Rebuild one read model and switch."""
         (ddl,) = MIGRATIONS.glob(f"*_{name}.sql")
         return await rebuild(
@@ -88,7 +92,27 @@ class Log:
             self.reader,
             database_url=self.database,
             ddl=ddl.read_text() + more_ddl,
+            progress=progress,
         )
+
+    async def verify(self, name: str, progress: Progress = lambda *_: None) -> Compared:
+        """Compare one read model with the log."""
+        (ddl,) = MIGRATIONS.glob(f"*_{name}.sql")
+        return await compare(
+            READ_MODELS[name],
+            self.reader,
+            database_url=self.database,
+            ddl=ddl.read_text(),
+            progress=progress,
+        )
+
+    async def schemas(self, prefix: str) -> list[str]:
+        """Which schemas of such a name there are."""
+        async with self.worker.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (prefix,)
+            )
+            return [name for (name,) in await cursor.fetchall()]
 
     async def rows(self, table: str, *, schema: str = "public") -> list[tuple[object, ...]]:
         """Every row of a read model's table, in the order of its first columns."""

@@ -10,7 +10,7 @@ from domain.event import Recorded
 from projections.file_list import recent
 from projections.projection import Follower, Projection, Statement, checkpoint_of
 from projections.read_models import READ_MODELS
-from projections.rebuild import RebuildRefused
+from projections.shadow import RebuildRefused
 from projections.waiting import Checkpoints
 from tests.projections.conftest import Log
 from tests.projections.histories import Library, deleted, media_id, uploaded

@@ -10,7 +10,7 @@ from adapters.runtime import open_api_runtime
 from adapters.settings import Settings
 from projections.projection import Follower, checkpoint_of
 from projections.read_models import READ_MODELS
-from projections.rebuild import RebuildRefused
+from projections.shadow import RebuildRefused
 from tests.projections.conftest import Log
 from tests.projections.histories import deleted, media_id, uploaded
 from workers.projector import main

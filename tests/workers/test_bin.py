@@ -13,7 +13,7 @@ from tests.kit.faults import FaultyObjectStore
 from tests.kit.library import Library, deletion_over
 from tests.workers.processes import Main, catch_up, running, until
 from workers import jobs, projector, reactor, scheduler
-from workers.failures import as_table, failed_purges, retry_purges
+from workers.failures import as_table, failed_work, retry_failed
 
 MONTH = 30
 
@@ -88,10 +88,10 @@ async def test_a_move_that_fails_is_seen_by_operators_and_can_be_retried(
     async with running(binning, reactor.main, jobs_over(library.runtime, store)):
         await until(lambda: library.has(file.id, "placement_failed"), seconds=60)
     await catch_up(library.runtime.pool)
-    (failure,) = await failed_purges(library.runtime.pool)
+    (failure,) = await failed_work(library.runtime.pool)
     assert (failure.stream, failure.kind) == (file.id, "place")
     assert as_table([failure]).row_count == 1
-    assert await retry_purges(library.runtime, [file.id, "media_unknown"]) == [file.id]
+    assert await retry_failed(library.runtime, [file.id, "media_unknown"]) == [file.id]
     assert await library.places(file) - {"incoming"} == {"private"}
     await catch_up(library.runtime.pool)
-    assert not await failed_purges(library.runtime.pool)
+    assert not await failed_work(library.runtime.pool)

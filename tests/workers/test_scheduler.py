@@ -16,7 +16,7 @@ from tests.kit.faults import FaultyObjectStore
 from tests.kit.library import Library, deletion_over
 from tests.workers.processes import Main, catch_up, running, until
 from workers import jobs, reactor, scheduler
-from workers.failures import as_table, failed_purges, retry_purges
+from workers.failures import as_table, failed_work, retry_failed
 from workers.jobs import work
 
 TWO_DAYS = timedelta(days=2)
@@ -135,18 +135,18 @@ async def test_a_purge_that_keeps_failing_is_recorded_seen_and_can_be_retried(
         assert (await library.events(file.id)).count("purge_failed") == 1
 
         await catch_up(library.runtime.pool)
-        (failure,) = await failed_purges(library.runtime.pool)
+        (failure,) = await failed_work(library.runtime.pool)
         assert failure.stream == file.id
         assert as_table([failure]).row_count == 1
         assert "does not answer" in failure.failure
 
         store.away = False
-        assert await retry_purges(library.runtime, [file.id, "media_unknown"]) == [file.id]
+        assert await retry_failed(library.runtime, [file.id, "media_unknown"]) == [file.id]
         await until(lambda: library.has(file.id, "objects_purged"))
     assert await library.places(file) == set()
     await catch_up(library.runtime.pool)
-    assert not await failed_purges(library.runtime.pool)
-    assert await retry_purges(library.runtime, [file.id]) == []
+    assert not await failed_work(library.runtime.pool)
+    assert await retry_failed(library.runtime, [file.id]) == []
 
 
 async def test_idempotency_keys_are_forgotten_after_a_day(

@@ -1,0 +1,128 @@
+"""What a configuration must not be: the checks of `adapters/settings.py`, each with a sentence."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from adapters.scanner_address import ScannerAddress
+from adapters.settings_delivery import delivery_mistakes
+from adapters.settings_presets import preset_trouble
+from adapters.settings_rules import PREFIX, SettingsError, check_origins, check_services
+from adapters.stop_points import stop_point
+from adapters.url_gate import check_permitted
+
+if TYPE_CHECKING:
+    from adapters.settings import Settings
+
+DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
+DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
+MIN_SECRET_LENGTH = 32
+MOST: Mapping[str, int] = {
+    **dict.fromkeys(("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"), 100_000),
+    "limit_purge_cache": 100_000,
+    "limit_audit_export": 100_000,
+    "bin_days": 3650,
+    "placement_wait_seconds": 25,
+}
+"""Of the limits because Redis keeps the time of each request, some 10 bytes."""
+LONGEST_INGEST_WAIT = 25
+"""Less than `api/process.py` drains for."""
+
+
+def check(settings: "Settings") -> None:
+    """Raise SettingsError for what is wrong, or unfit for production."""
+    for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
+        url = getattr(settings, name)
+        if url and not url.startswith(("http://", "https://")):
+            raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")
+        if url.endswith("/"):
+            raise SettingsError(f"{PREFIX}{name.upper()} must not end in a slash.")
+    for name in (
+        "pending_lifetime_seconds",
+        "sweep_interval_seconds",
+        "job_threads",
+        "decoders",
+        "fetch_threads",
+        "scan_threads",
+        "render_threads",
+        "job_heartbeat_seconds",
+        "events_retention_seconds",
+        "events_stream_length",
+        "as_of_events",
+    ):
+        if getattr(settings, name) < 1:
+            raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
+    for name, most in MOST.items():
+        if not 0 <= getattr(settings, name) <= most:
+            raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {most}.")
+    check_origins(settings.cors_origins, development=settings.environment == "development")
+    check_services(settings.services)
+    _check_ingest(settings)
+    _check_tracing(settings)
+    _check_scanner(settings)
+    _check_stop_point(settings)
+    if (trouble := preset_trouble(settings.presets)) is not None:
+        raise SettingsError(f"{PREFIX}PRESETS: {trouble}")
+    for mistake in delivery_mistakes(settings):
+        raise SettingsError(mistake)
+    if settings.environment == "production":
+        _check_production(settings)
+
+
+def _check_ingest(settings: "Settings") -> None:
+    if not 0 <= settings.ingest_wait_seconds <= LONGEST_INGEST_WAIT:
+        raise SettingsError(
+            f"{PREFIX}INGEST_WAIT_SECONDS must be 0 to {LONGEST_INGEST_WAIT}: a process that "
+            "is stopped finishes the requests in flight within the time a deployer gives it."
+        )
+    try:
+        check_permitted(frozenset(settings.permitted_sources))
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}PERMITTED_SOURCES: {error}") from None
+
+
+def _check_scanner(settings: "Settings") -> None:
+    try:
+        if settings.scanner:
+            ScannerAddress.parse(settings.scanner)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}SCANNER: {error}") from None
+
+
+def _check_tracing(settings: "Settings") -> None:
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise SettingsError(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http(s) URL, not {endpoint!r}."
+        )
+    if not 0 <= settings.otel_traces_sampler_arg <= 1:
+        raise SettingsError("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
+
+
+def _check_stop_point(settings: "Settings") -> None:
+    try:
+        stop_point(settings.stop_point)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}STOP_POINT: {error}") from None
+
+
+def _check_production(settings: "Settings") -> None:
+    if settings.permitted_sources:
+        raise SettingsError(f"{PREFIX}PERMITTED_SOURCES is for development only.")
+    if DEVELOPMENT_GATEWAY_KEY in settings.gateway_keys:
+        raise SettingsError(
+            f"{PREFIX}GATEWAY_KEYS holds the development key; production needs its own."
+        )
+    if DEVELOPMENT_CURSOR_KEY in settings.cursor_keys:
+        raise SettingsError(
+            f"{PREFIX}CURSOR_KEYS holds the development key; production needs its own."
+        )
+    if any(len(key) < MIN_SECRET_LENGTH for key in (*settings.gateway_keys, *settings.cursor_keys)):
+        raise SettingsError(
+            f"Gateway and cursor keys need {MIN_SECRET_LENGTH} characters in production."
+        )
+    if settings.permitted_receivers:
+        raise SettingsError(f"{PREFIX}PERMITTED_RECEIVERS is for development only.")
+    if settings.stop_point:
+        raise SettingsError(f"{PREFIX}STOP_POINT is for development only.")
+    if not settings.public_base_url.startswith("https://"):
+        raise SettingsError(f"{PREFIX}PUBLIC_BASE_URL must be https in production.")

@@ -1,0 +1,121 @@
+"""The variants of a file as its resource shows them: where each is, or why it is not."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from domain.media_file import MediaFile, Status
+from domain.rendition import DEFAULT_PRESETS, Preset, has_renditions, mime_of
+from domain.rendition_events import RenditionFailed, RenditionStored
+
+State = Literal["ready", "on_demand", "failed"]
+READY: State = "ready"
+ON_DEMAND: State = "on_demand"
+FAILED: State = "failed"
+
+
+class Variant(msgspec.Struct, frozen=True, gc=False):
+    """One variant of a file."""
+
+    url: str | None
+    """Of a public file: of the picture itself once it is ready, else of whoever makes it."""
+    status: State
+    error: str | None
+    """Why it cannot be made."""
+
+
+class StoredVariant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A rendition in the read model, under its preset and MIME type."""
+
+    recipe: int
+    key: str = ""
+    bytes: int = 0
+    width: int = 0
+    height: int = 0
+    failed: str = ""
+
+
+class Variants(msgspec.Struct, frozen=True):
+    """Which variants there are, and where they are asked for."""
+
+    presets: Mapping[str, Preset]
+    delivery_base_url: str
+
+    def of(
+        self,
+        key: str,
+        mime_type: str,
+        stored: Mapping[str, StoredVariant],
+        *,
+        public_base_url: str,
+        is_public: bool,
+        failure: str | None,
+    ) -> dict[str, Variant]:
+        """By name; none for what is no picture and no video."""
+        if not has_renditions(mime_type):
+            return {}
+        shown = {}
+        for name, preset in self.presets.items():
+            found = _found(name, preset, stored)
+            url: str | None = None
+            status, error = FAILED, failure
+            if found is not None and found.key:
+                url, status, error = f"{public_base_url}/{found.key}", READY, None
+            elif found is not None and found.recipe == preset.recipe:
+                error = found.failed
+            elif failure is None:
+                url = f"{self.delivery_base_url}/cdn/{key}?variant={name}"
+                status = ON_DEMAND
+            shown[name] = Variant(url if is_public else None, status, error)
+        return shown
+
+
+NONE = Variants({}, "")
+"""For answers that show no variants."""
+DEVELOPMENT = Variants(DEFAULT_PRESETS, "http://127.0.0.1:8789")
+
+
+def variant_id(preset: str, mime_type: str) -> str:
+    """How the read model names a rendition."""
+    return f"{preset} {mime_type}"
+
+
+def stored_of(event: RenditionStored | RenditionFailed) -> StoredVariant:
+    """What the read model keeps of a fact."""
+    if isinstance(event, RenditionFailed):
+        return StoredVariant(recipe=event.recipe, failed=event.reason)
+    return StoredVariant(
+        recipe=event.recipe, key=event.key, bytes=event.bytes, width=event.width,
+        height=event.height,
+    )  # fmt: skip
+
+
+def stored_variants(file: MediaFile) -> dict[str, StoredVariant]:
+    """What the read model holds of a file's renditions once it has seen all events."""
+    if file.status is not Status.UPLOADED:
+        return {}
+    derived = file.derived
+    failed = {variant_id(*id_): stored_of(one) for id_, one in derived.failed.items()}
+    return failed | {variant_id(*id_): stored_of(one) for id_, one in derived.stored.items()}
+
+
+def stored_in(column: Any) -> dict[str, StoredVariant]:
+    """The same out of the column `renditions`."""
+    return msgspec.convert(column, dict[str, StoredVariant]) if column else {}
+
+
+def _found(name: str, preset: Preset, stored: Mapping[str, StoredVariant]) -> StoredVariant | None:
+    names = (variant_id(name, mime_type) for mime_type in _links(preset))
+    return next((stored[one] for one in names if one in stored), None)
+
+
+def _links(preset: Preset) -> tuple[str, ...]:
+    """The MIME types a link to the variant may lead to: `formats_of`'s first, whatever the file."""
+    first = preset.formats[0]
+    kinds: list[str] = [mime_of(first)]
+    if first == "jpeg":
+        kinds.append(mime_of("png"))
+    if preset.animated:
+        kinds.append(mime_of("webp"))
+    return tuple(dict.fromkeys(kinds))
