@@ -4,15 +4,25 @@ from datetime import timedelta
 
 import msgspec
 
+from domain import bin as bin_
 from domain import ingest
 from domain.errors import SourceUnavailable
 from domain.media_file import MediaFile
 from domain.media_type import MEDIA_TYPES
-from projections import audit_trail, file_list, pending_uploads, storage_stats, unfinished_work
+from projections import (
+    audit_trail,
+    bin_pages,
+    file_list,
+    pending_uploads,
+    storage_stats,
+    unfinished_work,
+)
+from projections.file_pages import FileQuery
 from projections.file_resource import FileResource
 from tests.kit.scenario import INGEST_REQUESTED
 from tests.projections.conftest import Log
 from tests.projections.histories import (
+    DAY,
     START,
     deleted,
     media_id,
@@ -46,6 +56,10 @@ async def test_an_uploaded_file_is_shown_as_the_contract_says(log: Log) -> None:
         "uploadedBy": "user_1",
         "createdAt": "2026-04-29T10:00:01.000Z",
         "updatedAt": "2026-04-29T10:00:02.000Z",
+        "processing": None,
+        "deletedAt": None,
+        "deletedBy": None,
+        "purgeAt": None,
     }
 
 
@@ -79,7 +93,7 @@ async def test_a_deleted_file_is_gone_from_the_list_and_stays_in_the_history(log
     assert [(entry.version, entry.type) for entry in history] == [
         (1, "media_file.upload_requested.v1"),
         (2, "media_file.upload_completed.v1"),
-        (3, "media_file.file_deleted.v1"),
+        (3, "media_file.file_deleted.v2"),
     ]
     assert history[0].position.isdecimal()
     assert history[1].at == "2026-04-29T10:00:02.000Z"
@@ -120,6 +134,71 @@ async def test_stats_count_files_bytes_and_pending_uploads(log: Log) -> None:
     await log.follow()
     after = (await storage_stats.stats(log.api, "t:ls_a")).found
     assert (after.total_files, after.total_bytes, list(after.by_service)) == (1, 5, ["store"])
+
+
+async def test_a_file_in_the_bin_is_listed_there_alone_and_comes_back_into_the_sums(
+    log: Log,
+) -> None:
+    first = uploaded("t:ls_a", 1, file_size=10)
+    await log.append([*first, *uploaded("t:ls_a", 2)])
+    life = [*first, deleted(first, bin_for=30 * DAY)]
+    await log.append(life[2:])
+    await log.follow()
+    bin_query = FileQuery(in_bin=True, sort="-deletedAt")
+    page = await bin_pages.page(log.api, "t:ls_a", bin_query, public_base_url=URL)
+    (binned,) = page.found.items
+    assert (binned.id, binned.deleted_by, binned.url) == (media_id(1), "user_1", None)
+    assert binned.deleted_at == "2026-04-30T10:00:02.000Z"
+    assert binned.purge_at == "2026-05-30T10:00:02.000Z"
+    assert not (await file_list.by_id(log.api, "t:ls_a", media_id(1), public_base_url=URL)).found
+    resolved = await file_list.resolve(
+        log.worker, [media_id(1), media_id(2)], tenant_id=None, public_base_url=URL
+    )
+    assert resolved.found.missing == [media_id(1)]
+    assert [one.media_id for one in await bin_pages.overdue(log.worker, START + 40 * DAY)] == [
+        media_id(1)
+    ]
+    assert await bin_pages.overdue(log.worker, START + 20 * DAY) == []
+    (work,) = await unfinished_work.due(log.worker, START + 40 * DAY, 9)
+    assert (work.kind, work.stream) == ("place", media_id(1))
+
+    state = MediaFile.from_history(life)
+    assert state is not None
+    at = START + 3 * DAY
+    (restored,) = bin_.restore(state, at=at)
+    await log.append([recorded("t:ls_a", media_id(1), 4, at, restored)])
+    await log.follow()
+    assert (
+        await bin_pages.page(log.api, "t:ls_a", bin_query, public_base_url=URL)
+    ).found.items == []
+    back = (await file_list.by_id(log.api, "t:ls_a", media_id(1), public_base_url=URL)).found
+    assert back is not None
+    assert (back.status, back.deleted_at) == ("uploaded", None)
+    stats = (await storage_stats.stats(log.api, "t:ls_a")).found
+    assert (stats.total_files, stats.total_bytes) == (2, 1010)
+
+
+async def test_a_page_of_the_bin_looks_at_a_bounded_number_of_files(log: Log) -> None:
+    await log.execute("""
+        INSERT INTO file_list_v2
+        SELECT 't:ls_a', 'media_' || lpad(n::text, 16, '0'), 'blog', n::text, n::text, n::text, 1,
+               'image/jpeg', 'image', 'key', true, 'user_1', at, at, at, 'user_1', at
+        FROM generate_series(0, 40999) AS n,
+             LATERAL (SELECT timestamptz '2026-04-29' + n * interval '1 second') AS a (at)
+    """)
+    first = FileQuery(in_bin=True, sort="-deletedAt", search="none such", limit=5)
+    answer = (await bin_pages.page(log.api, "t:ls_a", first, public_base_url=URL)).found
+    assert answer.items == []
+    assert answer.next_key is not None
+    assert answer.next_key.media_id == media_id(21_000)
+    looks = 1
+    while answer.next_key is not None:
+        query = msgspec.structs.replace(first, search="0", after=answer.next_key, limit=100)
+        answer = (await bin_pages.page(log.api, "t:ls_a", query, public_base_url=URL)).found
+        looks += 1
+        if looks > 3:
+            break
+    assert len(answer.items) == 100
 
 
 async def test_stats_of_an_owner_without_files_are_all_zero(log: Log) -> None:
