@@ -46,6 +46,11 @@ async def test_an_uploaded_file_is_shown_as_the_contract_says(log: Log) -> None:
         "uploadedBy": "user_1",
         "createdAt": "2026-04-29T10:00:01.000Z",
         "updatedAt": "2026-04-29T10:00:02.000Z",
+        "processing": "inspecting",
+        **dict.fromkeys(("deletedAt", "deletedBy", "purgeAt")),
+        **dict.fromkeys(("width", "height", "durationMs", "pageCount", "sha256")),
+        **dict.fromkeys(("placeholder", "dominantColor", "inspectionError")),
+        "variants": {},
     }
 
 
