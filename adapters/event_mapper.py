@@ -20,8 +20,10 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
+from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded, UnknownEvent
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.reconciliation import RECONCILIATION_EVENTS
 from domain.rendition_events import RENDITION_EVENTS
 from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -114,7 +116,13 @@ class EventTypes:
 
 
 EVENT_TYPES = EventTypes(
-    MEDIA_FILE_EVENTS + RENDITION_EVENTS + SCAN_EVENTS + TENANT_EVENTS + WEBHOOK_EVENTS
+    MEDIA_FILE_EVENTS
+    + RENDITION_EVENTS
+    + SCAN_EVENTS
+    + CACHE_EVENTS
+    + TENANT_EVENTS
+    + WEBHOOK_EVENTS
+    + RECONCILIATION_EVENTS
 )
 
 COLUMNS = (

@@ -23,6 +23,8 @@ from application.ports import (
 )
 from domain.errors import ObjectStoreUnavailable
 from domain.media_file import UPLOAD_URL_LIFETIME
+from domain.placement import Home
+from domain.reconciliation import Listed
 
 MAX_KEYS_A_DELETE = 1000
 """S3's limit of one DeleteObjects."""
@@ -74,13 +76,22 @@ class R2ObjectStore:
         )
 
     def sign_get(
-        self, bucket: Bucket, key: str, *, content_disposition: str, lifetime: int, at: datetime
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        content_disposition: str,
+        lifetime: int,
+        at: datetime,
+        content_type: str | None = None,
     ) -> SignedRequest:
-        """A GET that lives `lifetime` seconds and answers with this disposition."""
+        """A GET that lives `lifetime` seconds and answers with this disposition, and type."""
         query = {
             "response-cache-control": "no-store",  # spec 9.2: the stored one is for the CDN
             "response-content-disposition": content_disposition,
         }
+        if content_type is not None:
+            query["response-content-type"] = content_type
         return self._signed(
             "GET", bucket, key, at=at, lifetime=timedelta(seconds=lifetime), query=query
         )
@@ -215,22 +226,34 @@ class R2ObjectStore:
 
     async def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
         """Keys of all objects that begin with the folder's name, its slash included."""
-        async for found in self._listed(bucket, Prefix=folder):
-            yield found["Key"]
+        async for page in self._pages(bucket, Prefix=folder):
+            for found in page:
+                yield found["Key"]
 
     async def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
         """Keys of objects last modified before the time."""
-        async for found in self._listed(bucket):
-            if found["LastModified"] < before:
-                yield found["Key"]
+        async for page in self._pages(bucket):
+            for found in page:
+                if found["LastModified"] < before:
+                    yield found["Key"]
 
-    async def _listed(self, bucket: Bucket, **options: str) -> AsyncIterator[dict[str, Any]]:
-        """What a bucket holds, in pages of 1,000."""
+    async def listed(self, bucket: Home, *, after: str) -> AsyncIterator[Sequence[Listed]]:
+        """Pages of at most 1,000 objects behind the key, in the order of their keys."""
+        async for page in self._pages(bucket, StartAfter=after):
+            listed = [
+                Listed(bucket, found["Key"], found["Size"], found["LastModified"])
+                for found in page
+                # rclone begins at the beginning, whatever it is to start after.
+                if found["Key"] > after
+            ]
+            if listed:
+                yield listed
+
+    async def _pages(self, bucket: Bucket, **options: str) -> AsyncIterator[Sequence[Any]]:
         where = {"Bucket": self._buckets[bucket], **options}
         while True:
             page = await self._client.call("list_objects_v2", **where)
-            for found in page.get("Contents", ()):
-                yield found
+            yield page.get("Contents", ())
             if not page.get("IsTruncated"):
                 return
             where["ContinuationToken"] = page["NextContinuationToken"]

@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 
 from adapters.clamd_scanner import ClamdScanner
+from adapters.cloudflare_cache import CloudflareCache, NoCdn
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
@@ -28,6 +29,8 @@ from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
 from application.bin import Bin
+from application.cache_purge import CacheAddresses, CachePurges
+from application.cdn_ports import CdnCache
 from application.deletion import Deletion
 from application.derivation import Derivation
 from application.ingest import Ingest
@@ -70,6 +73,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     scanning: Scanning
     ingest: Ingest
     deletion: Deletion
+    cache_purges: CachePurges
     bin: Bin
     undo: Undo
     placement: Placement
@@ -127,6 +131,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         locks = PostgresFileLocks(pool, at_once=max(settings.database_pool_size // 2, 1))
         placement = Placement(media, objects, locks)
         webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)
+        cdn = await stack.enter_async_context(_open_cdn(settings))
         yield Runtime(
             settings=settings,
             pool=pool,
@@ -159,6 +164,17 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     rules=settings.upload_rules,
                     pending_lifetime=settings.pending_lifetime,
                     clock=utc_now,
+                )
+            ),
+            cache_purges=traced(
+                CachePurges(
+                    media,
+                    objects,
+                    cdn,
+                    addresses=CacheAddresses(
+                        settings.public_base_url, settings.delivery_url, tuple(settings.presets)
+                    ),
+                    owner_bypass=settings.owner_bypass,
                 )
             ),
             deletion=traced(
@@ -206,6 +222,15 @@ async def background(work: Coroutine[object, object, None]) -> AsyncIterator[Non
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _open_cdn(settings: Settings) -> AsyncIterator[CdnCache]:
+    if settings.cdn == "none" or not settings.cloudflare_zone_id:
+        yield NoCdn()
+        return
+    async with CloudflareCache.open(settings) as cloudflare:
+        yield cloudflare
 
 
 def _webhooks(

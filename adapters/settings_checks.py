@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from adapters.scanner_address import ScannerAddress
+from adapters.settings_delivery import delivery_mistakes
 from adapters.settings_presets import preset_trouble
 from adapters.settings_rules import PREFIX, SettingsError, check_origins, check_services
 from adapters.url_gate import check_permitted
@@ -16,6 +17,7 @@ DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 MIN_SECRET_LENGTH = 32
 MOST: Mapping[str, int] = {
     **dict.fromkeys(("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"), 100_000),
+    "limit_purge_cache": 100_000,
     "bin_days": 3650,
     "placement_wait_seconds": 25,
 }
@@ -26,7 +28,7 @@ LONGEST_INGEST_WAIT = 25
 
 def check(settings: "Settings") -> None:
     """Raise SettingsError for what is wrong, or unfit for production."""
-    for name in ("public_base_url", "delivery_base_url", "s3_endpoint", "s3_upload_endpoint"):
+    for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
         url = getattr(settings, name)
         if url and not url.startswith(("http://", "https://")):
             raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")
@@ -56,6 +58,8 @@ def check(settings: "Settings") -> None:
     _check_scanner(settings)
     if (trouble := preset_trouble(settings.presets)) is not None:
         raise SettingsError(f"{PREFIX}PRESETS: {trouble}")
+    for mistake in delivery_mistakes(settings):
+        raise SettingsError(mistake)
     if settings.environment == "production":
         _check_production(settings)
 

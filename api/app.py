@@ -1,11 +1,11 @@
 """`python -m api.app`: the public app, behind the gateway."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
@@ -17,8 +17,10 @@ from api.cursors import Cursors
 from api.errors import answer_error
 from api.live_library import LiveLibrary
 from api.metrics import Metrics
+from api.on_demand import OnDemand
 from api.process import run
 from api.public_routes import ROUTES
+from api.purge_method import PurgeMethod
 from api.request_log import RequestLog
 from api.security import check_caller
 from projections.read_models import READ_MODELS
@@ -32,7 +34,9 @@ def create_app(runtime: Runtime) -> RequestLog:
         runtime,
         routes,
         cors=Cors(runtime.settings.allowed_origins),
+        inside=PurgeMethod,
         live_library=LiveLibrary(runtime),
+        on_demand=OnDemand(runtime.renditions, runtime.settings.presets),
     )
 
 
@@ -42,12 +46,14 @@ def assemble(
     *,
     cors: Cors | None = None,
     decoders: DecoderCheck | None = None,
+    inside: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     scanner: ScannerCheck | None = None,
     **state: object,
 ) -> RequestLog:
     """Routes with all that both apps have around them; `state` is what only one of them has.
 
-    Without `cors` for no page at all; `decoders` and `scanner` where readiness tells of them.
+    Without `cors` for no page at all; `decoders` and `scanner` where readiness tells of them;
+    `inside` is put directly around the routes.
     """
     metrics = Metrics()
     readiness = Readiness(
@@ -77,7 +83,7 @@ def assemble(
             deep_copy=False,
         ),
     )
-    return RequestLog(app, identities=runtime.identities, metrics=metrics, cors=cors)
+    return RequestLog(inside(app), identities=runtime.identities, metrics=metrics, cors=cors)
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ async def detail(request: MediaRequest) -> ASGIResponse:
     raise MediaNotFound(media_id)
 
 
-def _owners(caller: Caller) -> list[str]:
+def owners_of(caller: Caller) -> list[str]:
     """Whose files the caller may see, the workspace first."""
     own = [str(user(caller.user_id))]
     return own if caller.tenant_id is None else [str(tenant(caller.tenant_id)), *own]
@@ -205,7 +205,7 @@ async def _uploaded(
 ) -> Answer[FileResource | None]:
     runtime = runtime_of(request)
     found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in _owners(caller_of(request)):
+    for owner in owners_of(caller_of(request)):
         found = await read_at(
             request,
             wanted,
@@ -230,7 +230,7 @@ async def _pending(
     runtime = runtime_of(request)
     caller = caller_of(request)
     found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in _owners(caller):
+    for owner in owners_of(caller):
         found = await read_at(
             request,
             wanted,
@@ -311,7 +311,7 @@ async def history(request: MediaRequest) -> ASGIResponse:
     note(request, mediaId=media_id)
     wanted = wanted_position(request)
     runtime = runtime_of(request)
-    for owner in _owners(caller_of(request)):
+    for owner in owners_of(caller_of(request)):
         found = await read_at(
             request,
             wanted,

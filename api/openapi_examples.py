@@ -113,6 +113,12 @@ BULK_DELETED: Json = {
     "deleted": [MEDIA_ID],
     "failed": [{"id": OTHER_ID, "code": "MEDIA_NOT_FOUND", "error": "No such file."}],
 }
+SIGN: Json = {"expiresIn": 900, "download": True}
+SIGNED: Json = {
+    "url": f"https://account.r2.cloudflarestorage.com/private/{KEY}?X-Amz-Signature=…",
+    "expiresAt": "2026-04-29T10:15:00.000Z",
+}
+PURGE_QUEUED: Json = {"id": MEDIA_ID, "queued": True}
 UNDOING: Json = {"commandId": COMMAND_ID, "files": [MEDIA_ID], "processing": []}
 HISTORY: Json = {
     "items": [
@@ -190,6 +196,9 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         ),
         errors.UndoImpossible([{"id": OTHER_ID, "reason": "PURGED"}]),
         errors.TooManyWebhooks(20),
+        errors.NoRendition("application/pdf"),
+        errors.RenditionPending("og_1200x630"),
+        errors.RenditionUnavailable("og_1200x630", "time"),
         errors.Contention("The file is being changed by others; try again."),
         errors.IdempotencyConflict("This Idempotency-Key was used with another body."),
         errors.UploadIncomplete("The file has not been uploaded yet."),

@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters.settings import Settings
 from api.openapi_examples import KEY, MEDIA_ID, OTHER_ID, URL
+from api.signed_urls import LONGEST_SECONDS, SHORTEST_SECONDS
 from application.uploads import MAX_NAME_LENGTH
 from domain.media_file import Status
 from domain.media_type import MEDIA_TYPES
@@ -199,6 +200,23 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
                 "enum": ["MEDIA_NOT_FOUND", "OWNERSHIP_DENIED"],
             },
             "error": {"description": "The same for people."},
+        },
+        "RequestSignedUrl": {
+            "expiresIn": {
+                "description": "Seconds that the URL is to work.",
+                "minimum": SHORTEST_SECONDS,
+                "maximum": LONGEST_SECONDS,
+            },
+            "download": {"description": "Whether a browser saves the file instead of showing it."},
+            "variant": {"description": "A preset; without one the original."},
+        },
+        "SignedUrl": {
+            "url": {"description": "To be kept from others, and nowhere.", "format": "uri"},
+            "expiresAt": {"description": "Until when it works.", **TIME},
+        },
+        "CachePurgeQueued": {
+            "id": {"description": "The file.", **ID},
+            "queued": {"description": "The history says when it is done.", "const": True},
         },
         "History": {"items": {"description": "Oldest first."}},
         "HistoryEntry": {

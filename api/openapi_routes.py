@@ -1,9 +1,6 @@
 """What the routes themselves do not say, for the OpenAPI document: bodies, answers, refusals."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import msgspec
 
 from api.bin import Undoing
 from api.errors import (
@@ -15,6 +12,8 @@ from api.errors import (
 )
 from api.files import BIN_SORTS, CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, FileList, History
 from api.library_changes import LibraryEvent
+from api.openapi_delivery import DELIVERY
+from api.openapi_described import Described, Refusal, Schema
 from api.openapi_examples import (
     BULK_DELETED,
     DELETED,
@@ -49,28 +48,10 @@ from application.upload_reports import ReportUpload
 from application.uploads import CompleteUpload, RequestUpload
 from application.webhooks import ChangeWebhook, RegisterWebhook, ReplayWebhook
 from domain import errors
-from domain.errors import MediaError
 from domain.media_type import MEDIA_TYPES
 from projections.file_resource import FileResource
 from projections.storage_stats import StorageStats
 from projections.webhooks import WebhookResource
-
-Schema = dict[str, Any]
-Refusal = type[MediaError]
-
-
-class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation."""
-
-    answers: Mapping[int, tuple[type | None, object]]
-    """By status: the struct of the body, and an example of it."""
-    body: type | None = None
-    asked: object = None
-    """An example of the body."""
-    query: Mapping[str, Schema] = msgspec.field(default_factory=dict)
-    headers: Mapping[str, Schema] = msgspec.field(default_factory=dict)
-    refusals: Sequence[Refusal] = ()
-    """Beside those that follow from what kind of route it is."""
 
 
 def _several(*values: str) -> Schema:
@@ -311,6 +292,7 @@ DESCRIBED: Mapping[str, Described] = {
         answers={200: (DeliveryList, DELIVERIES)}, query=DELIVERIES_QUERY, refusals=OF_ONE_WEBHOOK
     ),
     "media.webhooks.redeliver": Described(answers={202: (Queued, QUEUED)}, refusals=OF_ONE_WEBHOOK),
+    **DELIVERY,
     "media.health": Described(
         answers={200: (Health, {"status": "ok", "service": "media", "version": "1.0.0"})}
     ),

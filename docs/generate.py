@@ -15,8 +15,10 @@ from adapters.settings import Settings, variable_of
 from api.openapi import document
 from api.public_routes import ROUTES
 from docs import contract
+from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.reconciliation import RECONCILIATION_EVENTS
 from domain.rendition_events import RENDITION_EVENTS
 from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -67,7 +69,9 @@ def events() -> str:
         ("A file", MEDIA_FILE_EVENTS),
         ("What was found in a file and made from it", RENDITION_EVENTS),
         ("The scan of a file", SCAN_EVENTS),
+        ("Copies of a file in caches", CACHE_EVENTS),
         ("A workspace", TENANT_EVENTS),
+        ("An object that no file has", RECONCILIATION_EVENTS),
         ("A webhook", WEBHOOK_EVENTS),
     ):
         lines.append(f"## {title}\n")

@@ -212,3 +212,13 @@ async def resolve(
     }
     missing = [id_ for id_ in dict.fromkeys(media_ids) if id_ not in resolved]
     return Answer(Resolution(resolved, missing), rows[0][0])
+
+
+_IDS = "SELECT media_id FROM file_list_v2 WHERE media_id > %s ORDER BY media_id LIMIT %s"
+
+
+async def every_id(pool: Pool, *, after: str, limit: int = 1000) -> list[str]:
+    """Ids of the files there are, those in the bin too, across owners. For media_worker."""
+    async with connection(pool) as one:
+        cursor = await one.execute(_IDS, (after, limit))
+        return [media_id for (media_id,) in await cursor.fetchall()]

@@ -29,11 +29,12 @@ from domain.placement_events import (
     FileRestored,
     ObjectsPlaced,
     PlacementFailed,
+    PlacementRequested,
     VisibilityChanged,
 )
 from domain.scan_events import ScanFailed, ScanPassed, ScanRequested
 from domain.tenant import TenantFilesRemoved, TenantRemoved
-from projections import unfinished_renditions
+from projections import unfinished_caches, unfinished_renditions
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
 from projections.work_notes import Key, Work, WorkKind
@@ -89,6 +90,7 @@ class UnfinishedWorkProjection:
         FileDeleted,
         FileRestored,
         VisibilityChanged,
+        PlacementRequested,
         ObjectsPlaced,
         PlacementFailed,
         FilePurgeRequested,
@@ -98,6 +100,7 @@ class UnfinishedWorkProjection:
         TenantRemoved,
         TenantFilesRemoved,
         *unfinished_renditions.EVENTS,
+        *unfinished_caches.EVENTS,
     )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
@@ -106,6 +109,7 @@ class UnfinishedWorkProjection:
         for recorded in batch:
             _note(work, recorded)
             unfinished_renditions.note_renditions(work, recorded)
+            unfinished_caches.note_caches(work, recorded)
         statements = []
         if work.over:
             statements.append(Statement(_DELETE_DERIVED, columns(list(work.over))))
@@ -188,7 +192,12 @@ def _note_placement(work: Work, recorded: Recorded) -> bool:
     key: Key = (recorded.owner, recorded.stream, "place")
     at = recorded.at
     match recorded.event:
-        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as moved:
+        case (
+            FileDeleted(bin_until=datetime())
+            | FileRestored()
+            | VisibilityChanged()
+            | PlacementRequested() as moved
+        ):
             work.begin(key, at=at, not_before=moved.settles_at)
         case ObjectsPlaced():
             work.finish(key)

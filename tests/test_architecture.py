@@ -14,9 +14,11 @@ from adapters.postgres_migrations import migration_files
 from api.errors import STATUS
 from application.jobs import JOBS
 from domain import (
+    cache_events,
     errors,
     media_file_events,
     placement_events,
+    reconciliation,
     rendition_events,
     scan_events,
     tenant,
@@ -105,8 +107,10 @@ def test_no_two_events_share_a_stored_name() -> None:
     modules = {
         one.__name__
         for one in (
+            cache_events,
             media_file_events,
             placement_events,
+            reconciliation,
             rendition_events,
             scan_events,
             tenant,

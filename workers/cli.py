@@ -40,6 +40,7 @@ OPERATIONS = {
     "operations:projections": "Show where each follower of the log stands, and how far behind.",
     "replays:rebuild": "Build a read model anew beside the live one, then switch.",
     "replays:verify": "Compare read models with what the log makes of them.",
+    "reconcile:reconcile": "Compare the bytes in the buckets with the log, and mend on request.",
     "failures:failures": "List the work that failed for good.",
     "failures:retry": "Ask again for work that failed.",
     "rerender:rerender": "Make the variants of a changed preset anew.",

@@ -57,7 +57,8 @@ def _operation(method: str, path: str) -> Json | None:
     """The operation of a request; paths without a parameter win."""
     paths = documented()["paths"]
     for template in sorted(paths, key=lambda one: "{" in one):
-        if re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/]+", template), path):
+        pattern = re.sub(r"\{[a-z_]+\}", "[^/]+", template.replace("{key}", ".+"))
+        if re.fullmatch(pattern, path):
             return dict(paths[template]).get(method.lower())
     return None
 

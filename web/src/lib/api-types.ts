@@ -283,7 +283,7 @@ export interface paths {
         put?: never;
         /**
          * Take back all that a command did, or nothing.
-         * @description Needs the permission `media:files.write`. At most 10 a minute for each tenant.
+         * @description Needs the permission `media:files.write`.
          */
         post: operations["media.commands.undo"];
         delete?: never;
@@ -4129,12 +4129,6 @@ export interface operations {
                     "media-position": string;
                     /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
                     "media-command-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4146,12 +4140,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4168,12 +4156,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4193,12 +4175,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4215,12 +4191,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4242,12 +4212,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4259,30 +4223,6 @@ export interface operations {
                     } & components["schemas"]["Envelope"];
                 };
             };
-            /** @description `RATE_LIMITED` The tenant or user asked more often than the route allows (spec 6.7). */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
-                    /** @description Seconds to wait. */
-                    "retry-after": number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {unknown} */
-                        code?: "RATE_LIMITED";
-                        /** @constant */
-                        status?: 429;
-                    } & components["schemas"]["Envelope"];
-                };
-            };
             /**
              * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
              *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
@@ -4291,12 +4231,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
