@@ -7,8 +7,13 @@ import pytest
 from domain.event import Event
 from domain.media_file import MediaFile
 from domain.placement_events import VisibilityChanged
-from domain.rendition_events import InspectionFailed, RenditionFailed
-from projections import file_list, outdated_renditions
+from domain.rendition_events import (
+    InspectionFailed,
+    RenditionFailed,
+    RenditionRequested,
+    RenditionsRemoved,
+)
+from projections import file_list, outdated_renditions, unfinished_work
 from projections.file_resource import FileResource
 from projections.variants import DEVELOPMENT, Variant
 from tests.kit.derived import INSPECTED, made
@@ -84,3 +89,35 @@ async def log_of_outdated(log: Log, recipe: int = 1) -> list[str]:
     return await outdated_renditions.outdated(
         log.worker, "thumb_200", recipe, at_once=True, after="", limit=10
     )
+
+
+async def test_what_is_asked_for_is_unfinished_until_it_is_made_or_nobody_wants_it(
+    log: Log,
+) -> None:
+    async def kinds() -> set[str]:
+        await log.follow()
+        later = uploaded("t:ls_a", 1)[-1].at + timedelta(days=1)
+        return {work.kind for work in await unfinished_work.due(log.worker, later, 10)} - {"cache"}
+
+    history = list(uploaded("t:ls_a", 1))
+
+    async def append(event: Event) -> None:
+        last = history[-1]
+        at = last.at + timedelta(seconds=1)
+        history.append(recorded(last.owner, last.stream, last.version + 1, at, event))
+        await log.append([history[-1]])
+
+    await log.append(history)
+    assert await kinds() == {"inspect"}
+    await append(INSPECTED)
+    assert await kinds() == set()
+    await append(RenditionRequested(preset="thumb_200", recipe=1, format="image/webp"))
+    assert await kinds() == {"derive thumb_200 image/webp"}
+    assert await outdated_renditions.under_way(log.worker, "thumb_200") == 1
+    await append(made(key=f"{KEY}.webp"))
+    assert await kinds() == set()
+    await append(RenditionRequested(preset="avatar_96", recipe=1, format="image/webp"))
+    await append(HIDDEN)
+    assert await kinds() == {"place", "inspect", "clear"}
+    await append(RenditionsRemoved(keys=(f"{KEY}/thumb_200.r1.webp",)))
+    assert await kinds() == {"place", "inspect"}
