@@ -281,5 +281,5 @@ def _header(why: str, schema: Schema, *, required: bool = False) -> Schema:
 
 def _content(kind: type, examples: dict[str, Any]) -> Schema:
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    media_type = getattr(kind, "MEDIA_TYPE", "application/json")
-    return {media_type: {"schema": schema, "examples": examples}}
+    media_types = getattr(kind, "MEDIA_TYPES", (getattr(kind, "MEDIA_TYPE", "application/json"),))
+    return {one: {"schema": schema, "examples": examples} for one in media_types}

@@ -223,6 +223,7 @@ def settings(
         limit_bulk_delete=0,
         limit_ingest=0,
         limit_purge_cache=0,
+        limit_audit_export=0,
     )
     written.log_as_a_process(made)
     return made

@@ -3,8 +3,7 @@
 import httpx
 import pytest
 
-from api import bin as bin_
-from api import files, operations, uploads
+from api.public_routes import ROUTES
 from api.routes import OPEN
 from domain.access import Permission
 from tests.kit.http import ApiClient, asked, refused
@@ -13,7 +12,7 @@ ASKED_OF_NOBODY = {"media.health", "media.ready"}
 
 
 def test_every_public_route_says_who_may_use_it_and_what_it_logs() -> None:
-    for handler in [*uploads.ROUTES, *files.ROUTES, *bin_.ROUTES, *operations.ROUTES]:
+    for handler in ROUTES:
         assert handler.opt["event"].startswith("media.")
         expected = {OPEN} if handler.opt["event"] in ASKED_OF_NOBODY else set(Permission)
         assert handler.opt["access"] in expected
@@ -115,6 +114,7 @@ async def test_a_user_id_that_could_leave_its_namespace_is_nobody(
         ("blog:posts.write,media:files.read, media:files.write", True, True),
         ("media:files.read media:files.write", True, True),
         ("system:owner", True, True),
+        ("media:audit.read", False, False),
         ("media:files", False, False),
         ("MEDIA:FILES.READ", False, False),
         ("", False, False),

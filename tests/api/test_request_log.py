@@ -73,6 +73,9 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
     owner = client.but(permissions="system:owner")
     await owner.send("POST", f"/files/{media_id}/purge")
     await client.send("POST", "/files/bulk-delete", json={"ids": [media_id]})
+    auditor = client.but(permissions="media:audit.read")
+    for path in ("/audit", "/audit/export?format=csv"):
+        assert (await auditor.send("GET", path)).status_code == 200
     known = {
         "media.upload.presign": CALLER | FILE | {"position", "commandId"},
         "media.upload.complete": CALLER | FILE | {"position", "commandId"},
@@ -91,6 +94,8 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
         "media.files.purge": CALLER | FILE | {"position", "commandId"},
         "media.files.bulk_delete": CALLER | {"count", "position", "commandId"},
         "media.commands.undo": CALLER | {"count", "position", "commandId", "undoes"},
+        "media.audit.list": CALLER | {"count", "position"},
+        "media.audit.export": CALLER | {"format", "position"},
     }
     source = {"url": "https://example.com/hero.png", "serviceCode": "blog"}
     asking = {"prefer": "respond-async"}
