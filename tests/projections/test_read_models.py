@@ -221,7 +221,7 @@ async def test_a_purge_is_unfinished_until_it_is_recorded(log: Log) -> None:
     (purged,) = state.record_purge(at=ending.at + HOUR)
     await log.append([recorded("t:ls_a", media_id(1), 4, ending.at + HOUR, purged)])
     await log.follow()
-    assert await log.rows("unfinished_work_v3") == []
+    assert await due(log, ending.at + HOUR) == []
 
 
 async def test_a_source_is_unfetched_until_its_bytes_or_its_failure_are_recorded(log: Log) -> None:
