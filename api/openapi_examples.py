@@ -65,6 +65,21 @@ FILE: Json = {
     "deletedAt": None,
     "deletedBy": None,
     "purgeAt": None,
+    "width": 1920,
+    "height": 1080,
+    "durationMs": None,
+    "pageCount": None,
+    "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "placeholder": "HwgOBZpwh3dwh4iIeHiIiICIB/iH",
+    "dominantColor": "#0077ff",
+    "inspectionError": None,
+    "variants": {
+        "thumb_200": {
+            "url": URL.replace(".webp", "/thumb_200.r1.webp"),
+            "status": "ready",
+            "error": None,
+        }
+    },
 }
 VERIFYING: Json = {
     "mediaId": MEDIA_ID,

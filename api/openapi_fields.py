@@ -150,12 +150,18 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "createdAt": {"description": "When the upload was asked for.", **TIME},
             "updatedAt": {"description": "When anything above changed last.", **TIME},
             "processing": {
-                "description": "`moving` in the answer of a command whose bytes are still on their "
-                "way to where they belong; else null."
+                "description": "`inspecting` until the bytes were looked into; `moving` in the "
+                "answer of a command whose bytes are still on their way to where they belong."
             },
+            **_found(),
             "deletedAt": {"description": "When it went into the bin; else null.", **TIME},
             "deletedBy": {"description": "The user's id; null in the library."},
             "purgeAt": {"description": "Until then it can be restored; else null.", **TIME},
+        },
+        "Variant": {
+            "url": {"description": "Of the picture once it is `ready`; else of whoever makes it."},
+            "status": {"description": "`on_demand` is made when first asked for."},
+            "error": {"description": "Why it cannot be made, as a reason of a rejected upload."},
         },
         **_bin(),
         "FileList": {
@@ -227,6 +233,24 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "code": {"description": "The same for programs; it stays."},
             "status": {"description": "The HTTP status once more.", "minimum": 400},
             "details": {"description": "What belongs to it, as `field` or `limit`."},
+        },
+    }
+
+
+def _found() -> Mapping[str, Schema]:
+    """What the bytes turned out to be."""
+    return {
+        "width": {"description": "In pixels as shown; null until known, and for a document."},
+        "height": {"description": "As `width`."},
+        "durationMs": {"description": "Of a video."},
+        "pageCount": {"description": "Of a document."},
+        "sha256": {"description": "Of the served bytes, hexadecimal; null until known."},
+        "placeholder": {"description": "ThumbHash in base64: shown until the picture is there."},
+        "dominantColor": {"description": "As `#rrggbb`."},
+        "inspectionError": {"description": "Why the bytes could not be looked into; else null."},
+        "variants": {
+            "description": "By name, where each is had; `{}` for what is no picture or video. "
+            "`url` is null for a private file and for a variant that failed."
         },
     }
 
