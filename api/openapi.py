@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from adapters.settings import Settings
 from api.errors import STATUS, Envelope, RateLimited, envelope
 from api.limits import Limit
+from api.openapi_described import Described, Refusal, Schema
 from api.openapi_examples import COMMAND_ID, KEY, MEDIA_ID, POSITION, REFUSALS, WEBHOOK_ID
 from api.openapi_fields import fields
 from api.openapi_routes import (
@@ -18,9 +19,6 @@ from api.openapi_routes import (
     DESCRIBED,
     LIMITED,
     READING_BODY,
-    Described,
-    Refusal,
-    Schema,
 )
 from api.routes import OPEN
 from domain.errors import Infected, UploadMismatch
