@@ -23,6 +23,7 @@ from eventsourcing.persistence import (
 from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded, UnknownEvent
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.reconciliation import RECONCILIATION_EVENTS
 from domain.rendition_events import RENDITION_EVENTS
 from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -121,6 +122,7 @@ EVENT_TYPES = EventTypes(
     + CACHE_EVENTS
     + TENANT_EVENTS
     + WEBHOOK_EVENTS
+    + RECONCILIATION_EVENTS
 )
 
 COLUMNS = (

@@ -23,6 +23,8 @@ from application.ports import (
 )
 from domain.errors import ObjectStoreUnavailable
 from domain.media_file import UPLOAD_URL_LIFETIME
+from domain.placement import Home
+from domain.reconciliation import Listed
 
 MAX_KEYS_A_DELETE = 1000
 """S3's limit of one DeleteObjects."""
@@ -161,6 +163,7 @@ class R2ObjectStore:
                 MetadataDirective="REPLACE",
                 **_metadata(headers),
             )
+            await self._see(target, key)
         except ObjectAbsent as absent:
             raise ObjectChanged from absent
         except ObjectChanged:
@@ -182,6 +185,7 @@ class R2ObjectStore:
                 IfNoneMatch="*",
                 **_metadata(headers),
             )
+            await self._see(bucket, key)
         except ObjectChanged as exists:
             raise ObjectExists from exists
 
@@ -193,6 +197,16 @@ class R2ObjectStore:
         await self._client.call(
             "put_object", Bucket=self._buckets[bucket], Key=key, Body=file, **_metadata(headers)
         )
+        await self._see(bucket, key)
+
+    async def _see(self, bucket: Bucket, key: str) -> None:
+        """Look for what the store says it has stored: the log is not to say so on its word alone.
+
+        Raises ObjectStoreUnavailable; whoever repeats it then finds what is there.
+        """
+        if await self.head(bucket, key) is None:
+            get_logger().warning("media.object_store.forgot", bucket=self._buckets[bucket])
+            raise ObjectStoreUnavailable("The object store has not kept what it acknowledged.")
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """Remove the objects (at most 1,000); those that are not there count as removed."""
@@ -224,22 +238,34 @@ class R2ObjectStore:
 
     async def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:
         """Keys of all objects that begin with the folder's name, its slash included."""
-        async for found in self._listed(bucket, Prefix=folder):
-            yield found["Key"]
+        async for page in self._pages(bucket, Prefix=folder):
+            for found in page:
+                yield found["Key"]
 
     async def list_older_than(self, bucket: Bucket, before: datetime) -> AsyncIterator[str]:
         """Keys of objects last modified before the time."""
-        async for found in self._listed(bucket):
-            if found["LastModified"] < before:
-                yield found["Key"]
+        async for page in self._pages(bucket):
+            for found in page:
+                if found["LastModified"] < before:
+                    yield found["Key"]
 
-    async def _listed(self, bucket: Bucket, **options: str) -> AsyncIterator[dict[str, Any]]:
-        """What a bucket holds, in pages of 1,000."""
+    async def listed(self, bucket: Home, *, after: str) -> AsyncIterator[Sequence[Listed]]:
+        """Pages of at most 1,000 objects behind the key, in the order of their keys."""
+        async for page in self._pages(bucket, StartAfter=after):
+            listed = [
+                Listed(bucket, found["Key"], found["Size"], found["LastModified"])
+                for found in page
+                # rclone begins at the beginning, whatever it is to start after.
+                if found["Key"] > after
+            ]
+            if listed:
+                yield listed
+
+    async def _pages(self, bucket: Bucket, **options: str) -> AsyncIterator[Sequence[Any]]:
         where = {"Bucket": self._buckets[bucket], **options}
         while True:
             page = await self._client.call("list_objects_v2", **where)
-            for found in page.get("Contents", ()):
-                yield found
+            yield page.get("Contents", ())
             if not page.get("IsTruncated"):
                 return
             where["ContinuationToken"] = page["NextContinuationToken"]

@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from adapters import dying
 from adapters.clamd_scanner import ClamdScanner
 from adapters.cloudflare_cache import CloudflareCache, NoCdn
 from adapters.content_inspector import MagicContentInspector
@@ -14,7 +15,6 @@ from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
 from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
-from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.postgres_webhooks import PostgresDeliveries, PostgresWebhookTargets
@@ -25,6 +25,7 @@ from adapters.sandbox_proof import SandboxProof
 from adapters.scanner_address import ScannerAddress
 from adapters.scanner_check import ScannerCheck
 from adapters.settings import Settings
+from adapters.stop_points import stop_point
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
@@ -110,7 +111,10 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         stack.push_async_callback(limits.close)
         hints = PositionHints(settings.redis_url, channel=channel)
         stack.push_async_callback(hints.close)
-        objects = await stack.enter_async_context(R2ObjectStore.open(settings))
+        stop = stop_point(settings.stop_point)
+        objects = dying.object_store(
+            await stack.enter_async_context(R2ObjectStore.open(settings)), stop
+        )
         sandbox = DecodeSandbox(servers=settings.decoders, metadata=settings.metadata_policy)
         sandbox.start_when_needed()
         stack.push_async_callback(sandbox.close)
@@ -122,7 +126,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         if scanner_check is not None:
             await stack.enter_async_context(background(scanner_check.watch()))
         identities = RandomIdentities()
-        media = Media(traced(PostgresEventStore(pool)), announce=announcer.announce)
+        media = Media(traced(dying.event_store(pool, stop)), announce=announcer.announce)
         inspector = MagicContentInspector()
         verification = Verification(
             objects, inspector, proof, scanner, metadata=settings.metadata_policy

@@ -12,7 +12,7 @@ from api.on_demand import OnDemand, accepted
 from api.parameters import MAX_SHOWN_ID, known_id, query_parameters
 from api.routes import OPEN, MediaRequest, add_headers, note, runtime_of
 from domain.errors import MediaNotFound, RenditionPending, RenditionUnavailable
-from domain.object_key import media_id_of
+from domain.object_key import media_id_of_key
 from projections.public_files import PublicFile, public_file
 
 KEY_SECONDS = 300
@@ -55,7 +55,7 @@ class Redirect(ASGIResponse):
 async def by_key(request: MediaRequest) -> ASGIResponse:
     """Where the public file with this key, or a variant of it, is served."""
     key = request.path_params["key"].removeprefix("/")
-    media_id = media_id_of(key)
+    media_id = media_id_of_key(key)
     if media_id is None:
         raise MediaNotFound(key[:MAX_SHOWN_ID])
     return await _point(request, media_id, key=key, seconds=KEY_SECONDS)

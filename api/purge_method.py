@@ -6,7 +6,7 @@ It becomes `POST /files/{id}/purge-cache` of the file with that key, with all it
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from domain.object_key import media_id_of
+from domain.object_key import media_id_of_key
 
 METHOD = "PURGE"
 PREFIX = "/cdn/"
@@ -26,7 +26,7 @@ class PurgeMethod:
             path = scope["path"]
             if path.startswith(PREFIX):
                 key = path.removeprefix(PREFIX)
-                alias = f"/files/{media_id_of(key) or NO_FILE}/purge-cache"
+                alias = f"/files/{media_id_of_key(key) or NO_FILE}/purge-cache"
                 scope["state"]["purge_key"] = key
                 scope["method"] = "POST"
                 scope["path"], scope["raw_path"] = alias, alias.encode()

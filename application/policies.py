@@ -34,6 +34,7 @@ from domain.placement_events import (
     FilePurgeRequested,
     FileRestored,
     ObjectsPlaced,
+    PlacementRequested,
     VisibilityChanged,
 )
 from domain.rendition import is_pictured
@@ -78,7 +79,12 @@ def _react(recorded: Recorded) -> Sequence[Job]:
             return [VerifyUpload(media_id=stream)]
         case ScanRequested():
             return [ScanUpload(media_id=stream)]
-        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as event:
+        case (
+            FileDeleted(bin_until=datetime())
+            | FileRestored()
+            | VisibilityChanged()
+            | PlacementRequested() as event
+        ):
             jobs = _until_settled(PlaceObjects, recorded, event.settles_at)
             return [*jobs, *_renditions(stream, event)]
         case UploadRejected() | UploadExpired() | UploadCancelled() | FileDeleted() as event:

@@ -10,6 +10,8 @@ import msgspec
 from application.context import Idempotency
 from application.jobs import Cause, Job
 from domain.event import Recorded
+from domain.placement import Home
+from domain.reconciliation import Listed
 
 Bucket = Literal["incoming", "public", "private"]
 BUCKETS: tuple[Bucket, ...] = ("incoming", "public", "private")
@@ -210,6 +212,10 @@ class ObjectStore(Protocol):
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """Remove the objects (at most 1,000); those that are not there count as removed."""
+        ...
+
+    def listed(self, bucket: Home, *, after: str) -> AsyncIterator[Sequence[Listed]]:
+        """Pages of objects behind the key `after`, in the order of their keys."""
         ...
 
     def list_folder(self, bucket: Bucket, folder: str) -> AsyncIterator[str]:

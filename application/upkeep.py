@@ -11,7 +11,7 @@ from domain.access import Access
 from domain.errors import MediaNotFound
 from domain.event import Event
 from domain.media_file import MediaFile, Status
-from domain.object_key import media_id_of
+from domain.object_key import media_id_of_key
 from domain.owner import tenant
 from domain.tenant import stream_of
 
@@ -61,7 +61,7 @@ class Upkeep:
 
     async def _unclaimed(self, keys: Sequence[str]) -> list[str]:
         """The keys that no pending upload waits for, as one does whose scanner is away."""
-        ids = {key: media_id_of(key) for key in keys}
+        ids = {key: media_id_of_key(key) for key in keys}
         histories = await self._media.load(*{known for known in ids.values() if known is not None})
         kept = []
         for key, media_id in ids.items():

@@ -18,6 +18,7 @@ from docs import contract
 from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.reconciliation import RECONCILIATION_EVENTS
 from domain.rendition_events import RENDITION_EVENTS
 from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -70,6 +71,7 @@ def events() -> str:
         ("The scan of a file", SCAN_EVENTS),
         ("Copies of a file in caches", CACHE_EVENTS),
         ("A workspace", TENANT_EVENTS),
+        ("An object that no file has", RECONCILIATION_EVENTS),
         ("A webhook", WEBHOOK_EVENTS),
     ):
         lines.append(f"## {title}\n")

@@ -13,6 +13,7 @@ from domain.placement_events import (
     FileRestored,
     ObjectsPlaced,
     PlacementFailed,
+    PlacementRequested,
     VisibilityChanged,
 )
 
@@ -74,6 +75,13 @@ def change_visibility(file: MediaFile, *, is_public: bool, at: datetime) -> list
     if file.is_public is is_public:
         return []
     return [VisibilityChanged(key=file.key, is_public=is_public, settles_at=file.last_write(at=at))]
+
+
+def request_placement(file: MediaFile, *, at: datetime) -> list[Event]:
+    """Decide that the bytes are to be moved to where they belong; [] when they are under way."""
+    if file.belongs is None or file.placement.moving:
+        return []
+    return [PlacementRequested(key=file.key, settles_at=file.last_write(at=at))]
 
 
 def record_placement(file: MediaFile, *, at: datetime) -> list[Event]:

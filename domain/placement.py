@@ -15,6 +15,7 @@ from domain.placement_events import (
     FileRestored,
     ObjectsPlaced,
     PlacementFailed,
+    PlacementRequested,
     VisibilityChanged,
 )
 
@@ -58,6 +59,10 @@ class Placement(msgspec.Struct, frozen=True):
                     settles_at=moved.settles_at,
                     failed=False,
                     moved_by=recorded.command_id,
+                )
+            case PlacementRequested() as requested:
+                return msgspec.structs.replace(
+                    self, moving=True, settles_at=requested.settles_at, failed=False
                 )
             case FileDeleted() | FilePurgeRequested():
                 return msgspec.structs.replace(

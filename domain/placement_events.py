@@ -30,6 +30,15 @@ class VisibilityChanged(Event, frozen=True, kw_only=True):
     """As in FileRestored."""
 
 
+class PlacementRequested(Event, frozen=True, kw_only=True):
+    """A check of the buckets found the bytes elsewhere: they are to be where they belong."""
+
+    TYPE: ClassVar[str] = "media_file.placement_requested.v1"
+    key: str
+    settles_at: datetime
+    """As in FileRestored."""
+
+
 class ObjectsPlaced(Event, frozen=True, kw_only=True):
     """The bytes stand where they belong, and no late writer can change that."""
 
@@ -62,6 +71,7 @@ class FilePurgeRequested(Event, frozen=True, kw_only=True):
 PLACEMENT_EVENTS: tuple[type[Event], ...] = (
     FileRestored,
     VisibilityChanged,
+    PlacementRequested,
     ObjectsPlaced,
     PlacementFailed,
     FilePurgeRequested,

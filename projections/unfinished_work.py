@@ -29,6 +29,7 @@ from domain.placement_events import (
     FileRestored,
     ObjectsPlaced,
     PlacementFailed,
+    PlacementRequested,
     VisibilityChanged,
 )
 from domain.scan_events import ScanFailed, ScanPassed, ScanRequested
@@ -89,6 +90,7 @@ class UnfinishedWorkProjection:
         FileDeleted,
         FileRestored,
         VisibilityChanged,
+        PlacementRequested,
         ObjectsPlaced,
         PlacementFailed,
         FilePurgeRequested,
@@ -190,7 +192,12 @@ def _note_placement(work: Work, recorded: Recorded) -> bool:
     key: Key = (recorded.owner, recorded.stream, "place")
     at = recorded.at
     match recorded.event:
-        case FileDeleted(bin_until=datetime()) | FileRestored() | VisibilityChanged() as moved:
+        case (
+            FileDeleted(bin_until=datetime())
+            | FileRestored()
+            | VisibilityChanged()
+            | PlacementRequested() as moved
+        ):
             work.begin(key, at=at, not_before=moved.settles_at)
         case ObjectsPlaced():
             work.finish(key)

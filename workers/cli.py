@@ -40,6 +40,7 @@ OPERATIONS = {
     "operations:projections": "Show where each follower of the log stands, and how far behind.",
     "replays:rebuild": "Build a read model anew beside the live one, then switch.",
     "replays:verify": "Compare read models with what the log makes of them.",
+    "reconcile:reconcile": "Compare the bytes in the buckets with the log, and mend on request.",
     "failures:failures": "List the work that failed for good.",
     "failures:retry": "Ask again for work that failed.",
     "rerender:rerender": "Make the variants of a changed preset anew.",
@@ -108,6 +109,12 @@ def bench(name: str = "", *arguments: Annotated[str, VERBATIM]) -> int:
         print("benchmarks:", ", ".join(files))  # noqa: T201
         return 0 if not name else 1
     return _call(sys.executable, "-m", f"bench.{name}", *arguments)
+
+
+@app.command
+def faults(*arguments: Annotated[str, VERBATIM]) -> int:
+    """Strike the running service with faults, check what is left; --help lists the scenarios."""
+    return _call(sys.executable, "-m", "tests.faults", *arguments)
 
 
 @app.command

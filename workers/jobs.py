@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from adapters import dying
 from adapters.dramatiq_queue import DramatiqQueue
 from adapters.dramatiq_worker import Attempt, DramatiqWorker, TryAgain
 from adapters.metrics import JOB_SECONDS, JOBS_RUN
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
+from adapters.stop_points import stop_point
 from adapters.telemetry import Redactor, get_logger, secrets_of
 from adapters.tracing import job_span
 from application.context import SystemContext
@@ -288,7 +290,7 @@ async def work(
     }
     worker = DramatiqWorker(
         queue,
-        JobRunner(runtime, queue),
+        dying.job_runner(JobRunner(runtime, queue), stop_point(settings.stop_point)),
         jobs=[job for job in JOBS if job.QUEUE in threads],
         threads=threads,
         loop=asyncio.get_running_loop(),

@@ -26,6 +26,7 @@ from domain.cache_events import CACHE_EVENTS
 from domain.errors import DatabaseUnavailable
 from domain.event import Recorded, before_unknown
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.reconciliation import RECONCILIATION_EVENTS
 from domain.rendition_events import RENDITION_EVENTS
 from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -109,6 +110,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
         *SCAN_EVENTS,
         *CACHE_EVENTS,
         *TENANT_EVENTS,
+        *RECONCILIATION_EVENTS,
     )
     expect_events(event.TYPE for event in families)
     pool = await open_pool(

@@ -9,6 +9,7 @@ from adapters.event_mapper import EVENT_TYPES, UPCASTERS
 from domain.cache_events import CACHE_EVENTS
 from domain.event import UnknownEvent
 from domain.media_file_events import MEDIA_FILE_EVENTS
+from domain.reconciliation import RECONCILIATION_EVENTS
 from domain.rendition_events import RENDITION_EVENTS
 from domain.scan_events import SCAN_EVENTS
 from domain.tenant import TENANT_EVENTS
@@ -20,6 +21,7 @@ CURRENT = {
     for event in (
         *MEDIA_FILE_EVENTS,
         *RENDITION_EVENTS,
+        *RECONCILIATION_EVENTS,
         *SCAN_EVENTS,
         *CACHE_EVENTS,
         *TENANT_EVENTS,

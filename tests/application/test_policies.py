@@ -40,6 +40,7 @@ from domain.placement_events import (
     FilePurgeRequested,
     ObjectsPlaced,
     PlacementFailed,
+    PlacementRequested,
     VisibilityChanged,
 )
 from domain.rendition_events import (
@@ -114,6 +115,7 @@ CASES: list[tuple[Event, list[Job]]] = [
         VisibilityChanged(key=KEY, is_public=False, settles_at=LATER),
         [PLACE, FINAL_PLACE, CLEAR, INSPECT, TELL_CACHES],
     ),
+    (PlacementRequested(key=KEY, settles_at=LATER), [PLACE, FINAL_PLACE]),
     (ObjectsPlaced(key=KEY, bucket="private"), [TELL_CACHES]),
     (PlacementFailed(key=KEY, error="away"), []),
     (FilePurgeRequested(key=KEY, reason="retention", settles_at=SETTLED), [PURGE]),
