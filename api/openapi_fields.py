@@ -156,6 +156,14 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "deletedAt": {"description": "When it went into the bin; else null.", **TIME},
             "deletedBy": {"description": "The user's id; null in the library."},
             "purgeAt": {"description": "Until then it can be restored; else null.", **TIME},
+            **_in_the_bytes(),
+        },
+        "Variant": {
+            "url": {
+                "description": "Of a public file: the picture, or `/cdn`, which makes it; else null."
+            },
+            "status": {"description": "Whether it is there, made when it is asked for, or cannot."},
+            "error": {"description": "Why it cannot be made; else null."},
         },
         **_bin(),
         "FileList": {
@@ -243,6 +251,22 @@ def _bin() -> Mapping[str, Mapping[str, Schema]]:
             "files": {"description": "The files that are as they were before it."},
             "processing": {"description": "Those whose bytes are still on their way."},
         },
+    }
+
+
+def _in_the_bytes() -> Mapping[str, Schema]:
+    """What looking into a file tells; null until then, and where its type has no such thing."""
+    pixels = {"minimum": 1}
+    return {
+        "width": {"description": "In pixels, as shown.", **pixels},
+        "height": {"description": "In pixels, as shown.", **pixels},
+        "durationMs": {"description": "Of a video.", **COUNT},
+        "pageCount": {"description": "Of a document.", **COUNT},
+        "sha256": {"description": "Of the served bytes.", "pattern": "^[0-9a-f]{64}$"},
+        "placeholder": {"description": "ThumbHash, base64: shown until the picture is there."},
+        "dominantColor": {"description": "For the same.", "pattern": "^#[0-9a-f]{6}$"},
+        "inspectionError": {"description": "Why nobody could look into it; else null."},
+        "variants": {"description": "By preset; none of what is no picture and no video."},
     }
 
 
