@@ -160,7 +160,7 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
         },
         "Variant": {
             "url": {
-                "description": "Of a public file: the picture, or `/cdn`, which makes it; else null."
+                "description": "Of a public file: the picture, or `/cdn` that makes it; else null."
             },
             "status": {"description": "Whether it is there, made when it is asked for, or cannot."},
             "error": {"description": "Why it cannot be made; else null."},

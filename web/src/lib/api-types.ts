@@ -965,23 +965,50 @@ export interface components {
              * @default null
              */
             purgeAt: string | null;
-            /** @default null */
+            /**
+             * @description In pixels, as shown.
+             * @default null
+             */
             width: number | null;
-            /** @default null */
+            /**
+             * @description In pixels, as shown.
+             * @default null
+             */
             height: number | null;
-            /** @default null */
+            /**
+             * @description Of a video.
+             * @default null
+             */
             durationMs: number | null;
-            /** @default null */
+            /**
+             * @description Of a document.
+             * @default null
+             */
             pageCount: number | null;
-            /** @default null */
+            /**
+             * @description Of the served bytes.
+             * @default null
+             */
             sha256: string | null;
-            /** @default null */
+            /**
+             * @description ThumbHash, base64: shown until the picture is there.
+             * @default null
+             */
             placeholder: string | null;
-            /** @default null */
+            /**
+             * @description For the same.
+             * @default null
+             */
             dominantColor: string | null;
-            /** @default null */
+            /**
+             * @description Why nobody could look into it; else null.
+             * @default null
+             */
             inspectionError: string | null;
-            /** @default {} */
+            /**
+             * @description By preset; none of what is no picture and no video.
+             * @default {}
+             */
             variants: {
                 [key: string]: components["schemas"]["Variant"];
             };
@@ -991,9 +1018,14 @@ export interface components {
          * @description One variant of a file.
          */
         Variant: {
+            /** @description Of a public file: the picture, or `/cdn` that makes it; else null. */
             url: string | null;
-            /** @enum {unknown} */
+            /**
+             * @description Whether it is there, made when it is asked for, or cannot.
+             * @enum {unknown}
+             */
             status: "failed" | "on_demand" | "ready";
+            /** @description Why it cannot be made; else null. */
             error: string | null;
         };
         /**
