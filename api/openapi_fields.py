@@ -153,10 +153,10 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
                 "description": "`inspecting` until the bytes were looked into; `moving` in the "
                 "answer of a command whose bytes are still on their way to where they belong."
             },
-            **_found(),
             "deletedAt": {"description": "When it went into the bin; else null.", **TIME},
             "deletedBy": {"description": "The user's id; null in the library."},
             "purgeAt": {"description": "Until then it can be restored; else null.", **TIME},
+            **_in_the_bytes(),
         },
         "Variant": {
             "url": {"description": "Of the picture once it is `ready`; else of whoever makes it."},
@@ -237,24 +237,6 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
     }
 
 
-def _found() -> Mapping[str, Schema]:
-    """What the bytes turned out to be."""
-    return {
-        "width": {"description": "In pixels as shown; null until known, and for a document."},
-        "height": {"description": "As `width`."},
-        "durationMs": {"description": "Of a video."},
-        "pageCount": {"description": "Of a document."},
-        "sha256": {"description": "Of the served bytes, hexadecimal; null until known."},
-        "placeholder": {"description": "ThumbHash in base64: shown until the picture is there."},
-        "dominantColor": {"description": "As `#rrggbb`."},
-        "inspectionError": {"description": "Why the bytes could not be looked into; else null."},
-        "variants": {
-            "description": "By name, where each is had; `{}` for what is no picture or video. "
-            "`url` is null for a private file and for a variant that failed."
-        },
-    }
-
-
 def _bin() -> Mapping[str, Mapping[str, Schema]]:
     return {
         "ChangeFile": {"isPublic": {"description": "Whether everybody may fetch it by its URL."}},
@@ -266,6 +248,25 @@ def _bin() -> Mapping[str, Mapping[str, Schema]]:
             "commandId": {"description": "The command that was undone."},
             "files": {"description": "The files that are as they were before it."},
             "processing": {"description": "Those whose bytes are still on their way."},
+        },
+    }
+
+
+def _in_the_bytes() -> Mapping[str, Schema]:
+    """What looking into a file tells; null until then, and where its type has no such thing."""
+    pixels = {"minimum": 1}
+    return {
+        "width": {"description": "In pixels, as shown.", **pixels},
+        "height": {"description": "In pixels, as shown.", **pixels},
+        "durationMs": {"description": "Of a video.", **COUNT},
+        "pageCount": {"description": "Of a document.", **COUNT},
+        "sha256": {"description": "Of the served bytes.", "pattern": "^[0-9a-f]{64}$"},
+        "placeholder": {"description": "ThumbHash, base64: shown until the picture is there."},
+        "dominantColor": {"description": "For the same.", "pattern": "^#[0-9a-f]{6}$"},
+        "inspectionError": {"description": "Why nobody could look into it; else null."},
+        "variants": {
+            "description": "By preset; `{}` for what is no picture or video. `url` is null for a "
+            "private file and for a variant that failed."
         },
     }
 
