@@ -284,8 +284,9 @@ def _refusal(error: psycopg.Error) -> Exception:
         "idempotency_keys_once",
     }:
         return StreamChanged()
-    # Two appends to the same streams, in opposite order: the other one went through.
-    if isinstance(error, errors.DeadlockDetected):
+    # Two appends to the same streams, in opposite order: the other one went through. Or a server
+    # whose transactions are serializable: nothing was written, and it asks to be asked again.
+    if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
         return StreamChanged()
     if isinstance(error, psycopg.OperationalError) and not isinstance(error, PoolTimeout):
         code = error.sqlstate or CONNECTION_LOST

@@ -76,13 +76,22 @@ class R2ObjectStore:
         )
 
     def sign_get(
-        self, bucket: Bucket, key: str, *, content_disposition: str, lifetime: int, at: datetime
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        content_disposition: str,
+        lifetime: int,
+        at: datetime,
+        content_type: str | None = None,
     ) -> SignedRequest:
-        """A GET that lives `lifetime` seconds and answers with this disposition."""
+        """A GET that lives `lifetime` seconds and answers with this disposition, and type."""
         query = {
             "response-cache-control": "no-store",  # spec 9.2: the stored one is for the CDN
             "response-content-disposition": content_disposition,
         }
+        if content_type is not None:
+            query["response-content-type"] = content_type
         return self._signed(
             "GET", bucket, key, at=at, lifetime=timedelta(seconds=lifetime), query=query
         )
@@ -154,6 +163,7 @@ class R2ObjectStore:
                 MetadataDirective="REPLACE",
                 **_metadata(headers),
             )
+            await self._see(target, key)
         except ObjectAbsent as absent:
             raise ObjectChanged from absent
         except ObjectChanged:
@@ -175,6 +185,7 @@ class R2ObjectStore:
                 IfNoneMatch="*",
                 **_metadata(headers),
             )
+            await self._see(bucket, key)
         except ObjectChanged as exists:
             raise ObjectExists from exists
 
@@ -186,6 +197,16 @@ class R2ObjectStore:
         await self._client.call(
             "put_object", Bucket=self._buckets[bucket], Key=key, Body=file, **_metadata(headers)
         )
+        await self._see(bucket, key)
+
+    async def _see(self, bucket: Bucket, key: str) -> None:
+        """Look for what the store says it has stored: the log is not to say so on its word alone.
+
+        Raises ObjectStoreUnavailable; whoever repeats it then finds what is there.
+        """
+        if await self.head(bucket, key) is None:
+            get_logger().warning("media.object_store.forgot", bucket=self._buckets[bucket])
+            raise ObjectStoreUnavailable("The object store has not kept what it acknowledged.")
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """Remove the objects (at most 1,000); those that are not there count as removed."""

@@ -7,13 +7,14 @@ from functools import partial
 
 import msgspec
 
+from adapters import dying
 from adapters.clamd_scanner import ClamdScanner
+from adapters.cloudflare_cache import CloudflareCache, NoCdn
 from adapters.content_inspector import MagicContentInspector
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decoder_check import DecoderCheck
 from adapters.guarded_http import FetchLimits, GuardedFetcher
 from adapters.postgres import Pool, Role, open_pool
-from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_file_locks import PostgresFileLocks
 from adapters.postgres_ingest_sources import PostgresIngestSources
 from adapters.postgres_webhooks import PostgresDeliveries, PostgresWebhookTargets
@@ -24,10 +25,13 @@ from adapters.sandbox_proof import SandboxProof
 from adapters.scanner_address import ScannerAddress
 from adapters.scanner_check import ScannerCheck
 from adapters.settings import Settings
+from adapters.stop_points import stop_point
 from adapters.system import RandomIdentities, utc_now
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
 from application.bin import Bin
+from application.cache_purge import CacheAddresses, CachePurges
+from application.cdn_ports import CdnCache
 from application.deletion import Deletion
 from application.derivation import Derivation
 from application.ingest import Ingest
@@ -70,6 +74,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     scanning: Scanning
     ingest: Ingest
     deletion: Deletion
+    cache_purges: CachePurges
     bin: Bin
     undo: Undo
     placement: Placement
@@ -106,7 +111,10 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         stack.push_async_callback(limits.close)
         hints = PositionHints(settings.redis_url, channel=channel)
         stack.push_async_callback(hints.close)
-        objects = await stack.enter_async_context(R2ObjectStore.open(settings))
+        stop = stop_point(settings.stop_point)
+        objects = dying.object_store(
+            await stack.enter_async_context(R2ObjectStore.open(settings)), stop
+        )
         sandbox = DecodeSandbox(servers=settings.decoders, metadata=settings.metadata_policy)
         sandbox.start_when_needed()
         stack.push_async_callback(sandbox.close)
@@ -118,7 +126,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         if scanner_check is not None:
             await stack.enter_async_context(background(scanner_check.watch()))
         identities = RandomIdentities()
-        media = Media(traced(PostgresEventStore(pool)), announce=announcer.announce)
+        media = Media(traced(dying.event_store(pool, stop)), announce=announcer.announce)
         inspector = MagicContentInspector()
         verification = Verification(
             objects, inspector, proof, scanner, metadata=settings.metadata_policy
@@ -127,6 +135,7 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         locks = PostgresFileLocks(pool, at_once=max(settings.database_pool_size // 2, 1))
         placement = Placement(media, objects, locks)
         webhooks, webhook_delivery = _webhooks(settings, pool, media, identities)
+        cdn = await stack.enter_async_context(_open_cdn(settings))
         yield Runtime(
             settings=settings,
             pool=pool,
@@ -159,6 +168,17 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
                     rules=settings.upload_rules,
                     pending_lifetime=settings.pending_lifetime,
                     clock=utc_now,
+                )
+            ),
+            cache_purges=traced(
+                CachePurges(
+                    media,
+                    objects,
+                    cdn,
+                    addresses=CacheAddresses(
+                        settings.public_base_url, settings.delivery_url, tuple(settings.presets)
+                    ),
+                    owner_bypass=settings.owner_bypass,
                 )
             ),
             deletion=traced(
@@ -206,6 +226,15 @@ async def background(work: Coroutine[object, object, None]) -> AsyncIterator[Non
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _open_cdn(settings: Settings) -> AsyncIterator[CdnCache]:
+    if settings.cdn == "none" or not settings.cloudflare_zone_id:
+        yield NoCdn()
+        return
+    async with CloudflareCache.open(settings) as cloudflare:
+        yield cloudflare
 
 
 def _webhooks(

@@ -57,7 +57,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_base_url: str
     """Where public files are served, without a trailing slash. It has no fallback (spec 15)."""
     delivery_base_url: str = ""
-    """Where `/cdn` and `/m` of this service are reached from outside; the public app unless set."""
+    """Where `/cdn` and `/m` are reached from outside; production needs it. Else this machine."""
+    cdn: Literal["cloudflare", "none"] = "cloudflare"
+    """What keeps copies of public files: `none` says that production has no CDN to be purged."""
+    cloudflare_zone_id: str = ""
+    """The zone of the two domains above; without it, as in development, no cache is told."""
+    cloudflare_api_token: str = ""
+    """An API token with the permission *Cache Purge* on that zone, and no other."""
+    cloudflare_api_url: str = "https://api.cloudflare.com/client/v4"
+    """Cloudflare's API; in development the edge, which speaks as much of it."""
+    cloudflare_purge_urls: int = 30
+    """Addresses in one call: every plan takes 30, all but old ones 100, Enterprise 500."""
+    cloudflare_urls_per_second: int = 200
+    """Addresses a second of one process; the Free plan takes 800 from an account."""
     s3_endpoint: str
     """The S3 API, as `https://<account>.r2.cloudflarestorage.com`."""
     s3_upload_endpoint: str = ""
@@ -93,6 +105,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """File lists a minute for each user."""
     limit_bulk_delete: int = 10
     """Bulk deletes a minute for each workspace."""
+    limit_purge_cache: int = 60
+    """Cache purges asked for a minute for each workspace: Cloudflare counts all of an account."""
+    limit_audit_export: int = 6
+    """Exports of the audit trail begun a minute for each workspace."""
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
@@ -130,6 +146,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     live_streams: int = 5_000
     """Open `GET /files/events` one process serves at most; a client beyond that tries later."""
+
+    as_of_events: int = 250_000
+    """Events of one library that a question about its past reads at most; more is refused."""
 
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""
@@ -171,10 +190,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Files one worker process has scanned at once, of those no request waits for."""
     liveness_file: str = ""
     """A file that a worker touches every 5 s while it lives, for container health checks."""
+    stop_point: str = ""
+    """`name` or `name:n`: this process kills itself the n-th time it comes by there. For proofs
+    that nothing is lost (`./dev faults`); the names stand in `adapters/stop_points.py`. Refused in
+    production."""
     docs: bool = False
     """Whether `/openapi.json` and `/docs` are served."""
     log_format: Literal["json", "console"] = "json"
     """One JSON object a line, or coloured lines for people."""
+
+    @property
+    def delivery_url(self) -> str:
+        """`delivery_base_url`, or the public app itself in development."""
+        return self.delivery_base_url or f"http://localhost:{self.port}"
 
     @property
     def bin_for(self) -> timedelta:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from adapters.scanner_address import ScannerAddress
+from adapters.settings_delivery import delivery_mistakes
 from adapters.settings_presets import preset_trouble
 from adapters.settings_rules import PREFIX, SettingsError, check_origins, check_services
+from adapters.stop_points import stop_point
 from adapters.url_gate import check_permitted
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 MIN_SECRET_LENGTH = 32
 MOST: Mapping[str, int] = {
     **dict.fromkeys(("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"), 100_000),
+    "limit_purge_cache": 100_000,
+    "limit_audit_export": 100_000,
     "bin_days": 3650,
     "placement_wait_seconds": 25,
 }
@@ -26,7 +30,7 @@ LONGEST_INGEST_WAIT = 25
 
 def check(settings: "Settings") -> None:
     """Raise SettingsError for what is wrong, or unfit for production."""
-    for name in ("public_base_url", "delivery_base_url", "s3_endpoint", "s3_upload_endpoint"):
+    for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
         url = getattr(settings, name)
         if url and not url.startswith(("http://", "https://")):
             raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")
@@ -43,6 +47,7 @@ def check(settings: "Settings") -> None:
         "job_heartbeat_seconds",
         "events_retention_seconds",
         "events_stream_length",
+        "as_of_events",
     ):
         if getattr(settings, name) < 1:
             raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
@@ -54,8 +59,11 @@ def check(settings: "Settings") -> None:
     _check_ingest(settings)
     _check_tracing(settings)
     _check_scanner(settings)
+    _check_stop_point(settings)
     if (trouble := preset_trouble(settings.presets)) is not None:
         raise SettingsError(f"{PREFIX}PRESETS: {trouble}")
+    for mistake in delivery_mistakes(settings):
+        raise SettingsError(mistake)
     if settings.environment == "production":
         _check_production(settings)
 
@@ -90,6 +98,13 @@ def _check_tracing(settings: "Settings") -> None:
         raise SettingsError("OTEL_TRACES_SAMPLER_ARG must be from 0 to 1.")
 
 
+def _check_stop_point(settings: "Settings") -> None:
+    try:
+        stop_point(settings.stop_point)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}STOP_POINT: {error}") from None
+
+
 def _check_production(settings: "Settings") -> None:
     if settings.permitted_sources:
         raise SettingsError(f"{PREFIX}PERMITTED_SOURCES is for development only.")
@@ -107,5 +122,7 @@ def _check_production(settings: "Settings") -> None:
         )
     if settings.permitted_receivers:
         raise SettingsError(f"{PREFIX}PERMITTED_RECEIVERS is for development only.")
+    if settings.stop_point:
+        raise SettingsError(f"{PREFIX}STOP_POINT is for development only.")
     if not settings.public_base_url.startswith("https://"):
         raise SettingsError(f"{PREFIX}PUBLIC_BASE_URL must be https in production.")

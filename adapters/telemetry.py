@@ -105,7 +105,7 @@ def get_logger() -> FilteringBoundLogger:
 def secrets_of(settings: Settings) -> frozenset[str]:
     """Every configured value that must never be written anywhere."""
     found = {*settings.gateway_keys, *settings.cursor_keys}
-    found |= {settings.s3_secret_key, settings.s3_access_key}
+    found |= {settings.s3_secret_key, settings.s3_access_key, settings.cloudflare_api_token}
     found |= set(settings.otel_headers.values())
     for url in (settings.database_url, settings.redis_url):
         password = urlsplit(url).password

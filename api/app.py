@@ -1,11 +1,11 @@
 """`python -m api.app`: the public app, behind the gateway."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from adapters.decoder_check import DecoderCheck
 from adapters.readiness import Readiness
@@ -17,10 +17,14 @@ from api.cursors import Cursors
 from api.errors import answer_error
 from api.live_library import LiveLibrary
 from api.metrics import Metrics
+from api.on_demand import OnDemand
 from api.process import run
 from api.public_routes import ROUTES
+from api.purge_method import PurgeMethod
 from api.request_log import RequestLog
+from api.routes import variants_of
 from api.security import check_caller
+from api.time_travel import TimeTravel
 from projections.read_models import READ_MODELS
 from projections.waiting import Checkpoints
 
@@ -28,11 +32,23 @@ from projections.waiting import Checkpoints
 def create_app(runtime: Runtime) -> RequestLog:
     """The public app on an open runtime."""
     routes = [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())]
+    checkpoints = Checkpoints(runtime.pool)
     return assemble(
         runtime,
         routes,
         cors=Cors(runtime.settings.allowed_origins),
+        inside=PurgeMethod,
         live_library=LiveLibrary(runtime),
+        on_demand=OnDemand(runtime.renditions, runtime.settings.presets),
+        checkpoints=checkpoints,
+        time_travel=TimeTravel(
+            runtime.pool,
+            checkpoints,
+            clock=runtime.clock,
+            public_base_url=runtime.settings.public_base_url,
+            at_most=runtime.settings.as_of_events,
+            variants=variants_of(runtime),
+        ),
     )
 
 
@@ -42,12 +58,14 @@ def assemble(
     *,
     cors: Cors | None = None,
     decoders: DecoderCheck | None = None,
+    inside: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     scanner: ScannerCheck | None = None,
     **state: object,
 ) -> RequestLog:
     """Routes with all that both apps have around them; `state` is what only one of them has.
 
-    Without `cors` for no page at all; `decoders` and `scanner` where readiness tells of them.
+    Without `cors` for no page at all; `decoders` and `scanner` where readiness tells of them;
+    `inside` is put directly around the routes.
     """
     metrics = Metrics()
     readiness = Readiness(
@@ -77,7 +95,7 @@ def assemble(
             deep_copy=False,
         ),
     )
-    return RequestLog(app, identities=runtime.identities, metrics=metrics, cors=cors)
+    return RequestLog(inside(app), identities=runtime.identities, metrics=metrics, cors=cors)
 
 
 if __name__ == "__main__":

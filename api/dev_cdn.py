@@ -14,6 +14,7 @@ import httpx
 from adapters.settings import Settings
 from adapters.sigv4 import Presigner
 from adapters.system import utc_now
+from api.dev_cache import LARGEST_BYTES, Kept, KeptAnswers, address_of
 from api.dev_http import Answer, Request, fetch, plain
 from domain.media_type import MEDIA_TYPES, MediaType
 
@@ -32,7 +33,8 @@ SINGLE_RANGE = re.compile("bytes=([0-9]{0,18})-([0-9]{0,18})")
 class PublicFiles:
     """GET and HEAD of `/{key}` from the public bucket, and from no other."""
 
-    def __init__(self, settings: Settings, upstream: httpx.AsyncClient) -> None:
+    def __init__(self, settings: Settings, upstream: httpx.AsyncClient, kept: KeptAnswers) -> None:
+        self._kept = kept
         self._bucket = settings.s3_public_bucket
         self._upstream = upstream
         self._presigner = Presigner(
@@ -50,25 +52,49 @@ class PublicFiles:
         if found is None:
             return plain(404, "No such file.")
         key, media_type = found
-        stored = await fetch(self._upstream, self._request("HEAD", key), stack)
-        if stored.status_code == httpx.codes.NOT_FOUND:
-            return plain(404, "No such file.")
-        if stored.status_code != httpx.codes.OK:
-            return plain(502, "The object store does not answer.")
-        headers = _served_headers(media_type, stored.headers)
-        if _is_known(request.headers, stored.headers):
+        kept = self._kept.get(address_of(request))
+        stored = await self._look(key, stack) if kept is None else kept.stored
+        if isinstance(stored, Answer):
+            return stored
+        headers = _served_headers(media_type, stored)
+        headers["cf-cache-status"] = "MISS" if kept is None else "HIT"
+        if kept is not None:
+            headers["age"] = str(kept.age)
+        if _is_known(request.headers, stored):
             return Answer(304, {k: v for k, v in headers.items() if k != "content-type"})
-        size = int(stored.headers["content-length"])
-        part = _part_asked(request, stored.headers.get("etag", ""), size)
+        size = int(stored["content-length"])
+        part = _part_asked(request, stored.get("etag", ""), size)
         if part is None:
             headers["content-length"] = str(size)
-            return await self._send(200, headers, request, key, stack)
+            answer = await self._send(200, headers, request, key, stack, kept=kept)
+            return await self._keep(request, stored, answer)
         start, end = part
         if start > end:
             return plain(416, "Beyond the end.", content_range=f"bytes */{size}")
         headers["content-length"] = str(end - start + 1)
         headers["content-range"] = f"bytes {start}-{end}/{size}"
-        return await self._send(206, headers, request, key, stack, part=part)
+        return await self._send(206, headers, request, key, stack, part=part, kept=kept)
+
+    async def _look(self, key: str, stack: AsyncExitStack) -> httpx.Headers | Answer:
+        """What the object store says of the file, or what there is to answer without it."""
+        stored = await fetch(self._upstream, self._request("HEAD", key), stack)
+        if stored.status_code == httpx.codes.NOT_FOUND:
+            return plain(404, "No such file.")
+        if stored.status_code != httpx.codes.OK:
+            return plain(502, "The object store does not answer.")
+        return stored.headers
+
+    async def _keep(self, request: Request, stored: httpx.Headers, answer: Answer) -> Answer:
+        """Keep a whole small body on its way."""
+        response = answer.body
+        if answer.status != httpx.codes.OK or not isinstance(response, httpx.Response):
+            return answer
+        if request.method != "GET" or int(answer.headers["content-length"]) > LARGEST_BYTES:
+            return answer
+        body = await response.aread()
+        control = answer.headers["cache-control"]
+        self._kept.keep(address_of(request), stored, body, control)
+        return Answer(answer.status, answer.headers, body)
 
     async def _send(
         self,
@@ -79,9 +105,13 @@ class PublicFiles:
         stack: AsyncExitStack,
         *,
         part: tuple[int, int] | None = None,
+        kept: Kept | None = None,
     ) -> Answer:
         if request.method == "HEAD":
             return Answer(status, headers)
+        if kept is not None:
+            start, end = part or (0, len(kept.body))
+            return Answer(status, headers, kept.body[start : end + 1])
         asked = {"range": f"bytes={part[0]}-{part[1]}"} if part else {}
         response = await fetch(self._upstream, self._request("GET", key, asked), stack)
         # rclone sends a part with 200, and its Content-Range.

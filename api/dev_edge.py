@@ -2,7 +2,7 @@
 
 Passes presigned requests on to the S3 server with their Host kept, so that the signature verifies,
 and adds what the local server lacks: `If-None-Match: *` on a PUT, CORS, `response-*` overrides.
-Everything else is a public file, `api/dev_cdn.py`.
+Everything else is a public file, `api/dev_cdn.py`, which is kept for a while (`api/dev_cache.py`).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from adapters.settings import Settings
 from adapters.sigv4 import Presigner
 from adapters.system import utc_now
 from adapters.telemetry import get_logger
+from api.dev_cache import API, KeptAnswers, PurgeApi
 from api.dev_cdn import PublicFiles
 from api.dev_http import (
     Answer,
@@ -55,7 +56,9 @@ class DevEdge:
     def __init__(self, settings: Settings, upstream: httpx.AsyncClient) -> None:
         self._settings = settings
         self._upstream = upstream
-        self._public = PublicFiles(settings, upstream)
+        kept = KeptAnswers()
+        self._public = PublicFiles(settings, upstream, kept)
+        self._purges = PurgeApi(settings, kept)
         self._presigner = self._presigner_of(settings.s3_endpoint)
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
@@ -90,6 +93,8 @@ class DevEdge:
     async def _answer(self, request: Request, stack: AsyncExitStack) -> Answer:
         if request.method == "OPTIONS":
             return preflight(request)
+        if request.raw_path.startswith(API) and request.method == "POST":
+            return await self._purges.answer(request)
         query = parse_qs(request.query)
         if "X-Amz-Signature" not in query:
             return await self._public.answer(request, stack)

@@ -1,6 +1,7 @@
 """`python -m api.internal_app`: for other services and operators, on a port nobody publishes."""
 
 import sys
+from collections.abc import Mapping
 
 import msgspec
 from litestar import delete, get, post
@@ -17,14 +18,15 @@ from api.parameters import known_id
 from api.positions import read_at, wanted_position
 from api.process import run
 from api.request_log import RequestLog
-from api.routes import OPEN, MediaRequest, answer, note, runtime_of
+from api.routes import OPEN, MediaRequest, answer, note, runtime_of, variants_of
 from api.system_metrics import system_metrics
 from application.context import SystemContext
 from domain.errors import InvalidField, MediaNotFound
 from domain.object_key import is_media_id
 from domain.owner import valid_tenant_id
 from projections import file_list, unfinished_work
-from projections.file_list import FileListProjection, Resolution
+from projections.file_list import FileListProjection, Resolution, ResolvedFile
+from projections.public_files import variant_urls
 from projections.reading import rfc3339
 from projections.unfinished_work import FailedWork
 
@@ -38,6 +40,8 @@ class Resolve(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     media_ids: list[str]
     tenant_id: str | None = None
+    variant: str | None = None
+    """A preset: the URL is that of this variant, made when it is first fetched if need be."""
 
 
 class RemovedTenant(msgspec.Struct, frozen=True, rename="camel"):
@@ -58,7 +62,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Retried(msgspec.Struct, frozen=True, rename="camel"):
-    """The removal of the bytes is tried again."""
+    """What failed is tried again."""
 
     media_id: str
     retried: bool = True
@@ -82,9 +86,12 @@ async def resolve(request: MediaRequest) -> ASGIResponse:
         raise InvalidField("mediaIds", f"1 to {MAX_RESOLVED} ids")
     if command.tenant_id is not None and not valid_tenant_id(command.tenant_id):
         raise InvalidField("tenantId", "no tenant has such an id")
+    runtime = runtime_of(request)
+    presets = runtime.settings.presets
+    if command.variant is not None and command.variant not in presets:
+        raise InvalidField("variant", f"one of {', '.join(presets)}")
     note(request, count=len(ids), tenantId=command.tenant_id)
     known = [media_id for media_id in ids if is_media_id(media_id)]
-    runtime = runtime_of(request)
     found = await read_at(
         request,
         wanted_position(request),
@@ -97,8 +104,29 @@ async def resolve(request: MediaRequest) -> ASGIResponse:
         ),
     )
     resolved = found.found.resolved
+    if command.variant is not None:
+        resolved = await _of_variant(runtime, command, resolved)
     missing = [media_id for media_id in ids if media_id not in resolved]
     return answer(Resolution(resolved, missing), position=found.position)
+
+
+async def _of_variant(
+    runtime: Runtime, command: Resolve, resolved: Mapping[str, ResolvedFile]
+) -> dict[str, ResolvedFile]:
+    """The same files with the URL of the variant: null where a file has none or is private."""
+    name = command.variant or ""
+    urls = await variant_urls(
+        runtime.pool,
+        list(resolved),
+        name,
+        tenant_id=command.tenant_id,
+        public_base_url=runtime.settings.public_base_url,
+        variants=variants_of(runtime),
+    )
+    return {
+        media_id: msgspec.structs.replace(file, url=urls.get(media_id))
+        for media_id, file in resolved.items()
+    }
 
 
 @delete(
@@ -119,7 +147,7 @@ async def remove_tenant(request: MediaRequest) -> ASGIResponse:
 
 @get("/internal/failures", access=OPEN, event="media.internal.failures")
 async def failures(request: MediaRequest) -> ASGIResponse:
-    """Removals of bytes that were given up; an operator mends the cause and retries them."""
+    """Work that was given up; an operator mends the cause and has it tried again."""
     failed = await unfinished_work.failures(runtime_of(request).pool, MAX_FAILURES)
     return answer(Failures([_failure(one) for one in failed]))
 
@@ -141,10 +169,13 @@ def _failure(failed: FailedWork) -> Failure:
     event="media.internal.retry",
 )
 async def retry(request: MediaRequest) -> ASGIResponse:
-    """Try the removal of a file's bytes again."""
+    """Try again what failed for a file: the removal of its bytes, the purge of caches."""
     media_id = known_id(request.path_params["media_id"])
     note(request, mediaId=media_id)
-    if not await runtime_of(request).deletion.retry_purge(media_id, _context(request)):
+    runtime, context = runtime_of(request), _context(request)
+    purged = await runtime.deletion.retry_purge(media_id, context)
+    told = await runtime.cache_purges.retry(media_id, context)
+    if not purged and not told:
         raise MediaNotFound(media_id)
     return answer(Retried(media_id), status=202)
 

@@ -10,7 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 from adapters.settings import Settings
 from api.errors import STATUS, Envelope, RateLimited, envelope
 from api.limits import Limit
-from api.openapi_examples import COMMAND_ID, MEDIA_ID, POSITION, REFUSALS, WEBHOOK_ID
+from api.openapi_described import Described, Refusal, Schema
+from api.openapi_examples import COMMAND_ID, KEY, MEDIA_ID, POSITION, REFUSALS, WEBHOOK_ID
 from api.openapi_fields import fields
 from api.openapi_routes import (
     ASKING,
@@ -18,9 +19,6 @@ from api.openapi_routes import (
     DESCRIBED,
     LIMITED,
     READING_BODY,
-    Described,
-    Refusal,
-    Schema,
 )
 from api.routes import OPEN
 from domain.errors import Infected, UploadMismatch
@@ -65,10 +63,11 @@ IDEMPOTENCY_KEY: Schema = {
 PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
     "media_id": ("The file's id.", TEXT | {"pattern": "^media_[A-Za-z0-9_-]{16}$"}, MEDIA_ID),
     "webhook_id": ("The webhook's id.", TEXT | {"pattern": "^wh_[A-Za-z0-9]{16}$"}, WEBHOOK_ID),
+    "key": ("The file's key.", TEXT, KEY),
     "position": ("Of the message.", POSITION_TEXT, POSITION),
     "command_id": (
         "`Media-Command-Id` of the command.",
-        TEXT | {"pattern": "^cmd_[0-9a-f]{24,32}$"},
+        TEXT | {"pattern": "^cmd_[0-9a-f]{28}$"},
         COMMAND_ID,
     ),
 }
@@ -83,7 +82,7 @@ def document(routes: Iterable[HTTPRouteHandler], settings: Settings) -> bytes:
         for path in handler.paths:
             for method in sorted(map(str, handler.http_methods)):
                 operation = _operation(handler, described, method, path, settings)
-                paths.setdefault(path.replace(":str", ""), {})[method.lower()] = operation
+                paths.setdefault(_template(path), {})[method.lower()] = operation
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -104,6 +103,11 @@ def document(routes: Iterable[HTTPRouteHandler], settings: Settings) -> bytes:
             },
         }
     )
+
+
+def _template(path: str) -> str:
+    """The path as OpenAPI writes it."""
+    return path.replace(":str", "").replace(":path", "")
 
 
 def _schemas(settings: Settings) -> dict[str, Schema]:
@@ -128,10 +132,14 @@ def _operation(
 ) -> Schema:
     limit: Limit | None = handler.opt.get("limit")
     is_open = handler.opt["access"] == OPEN
+    commands = method in COMMANDS and not handler.opt.get("reads", False)
     responses: Schema = {}
     for status, (kind, example) in described.answers.items():
-        responses[str(status)] = _answer(kind, example, status, method, is_open=is_open)
-    for status, refusals in _by_status(_refusals(handler, described, method)).items():
+        responses[str(status)] = _answer(
+            kind, example, status, method, is_open=is_open, commands=commands
+        )
+        responses[str(status)]["headers"] |= described.answer_headers
+    for status, refusals in _by_status(_refusals(handler, described, commands=commands)).items():
         responses[str(status)] = _refused(status, refusals)
     if limit is not None:
         for answered, response in responses.items():
@@ -140,7 +148,7 @@ def _operation(
         "operationId": handler.opt["event"] + (".head" if method == "HEAD" else ""),
         "tags": [path.split("/")[1]],
         "summary": (handler.fn.__doc__ or "").strip(),
-        "parameters": _parameters(described, method, path, is_open=is_open),
+        "parameters": _parameters(described, path, is_open=is_open, commands=commands),
         "responses": responses,
     }
     if not is_open:
@@ -156,12 +164,12 @@ def _operation(
     return operation
 
 
-def _refusals(handler: HTTPRouteHandler, described: Described, method: str) -> list[Refusal]:
+def _refusals(handler: HTTPRouteHandler, described: Described, *, commands: bool) -> list[Refusal]:
     """Everything the route may answer beside success, in the order of the checks."""
     refusals: list[Refusal] = []
     if handler.opt["access"] != OPEN:
         refusals += ASKING
-    if method in COMMANDS:
+    if commands:
         refusals += COMMANDING
     if described.body is not None:
         refusals += READING_BODY
@@ -177,7 +185,7 @@ def _by_status(refusals: Sequence[Refusal]) -> dict[int, list[Refusal]]:
     return grouped
 
 
-def _parameters(described: Described, method: str, path: str, *, is_open: bool) -> list[Schema]:
+def _parameters(described: Described, path: str, *, is_open: bool, commands: bool) -> list[Schema]:
     parameters: list[Schema] = []
     for name, (why, schema, example) in PATH_PARAMETERS.items():
         if f"{{{name}" in path:
@@ -190,25 +198,31 @@ def _parameters(described: Described, method: str, path: str, *, is_open: bool) 
         rest = {key: value for key, value in schema.items() if key not in said}
         parameters.append({"name": name, "in": place, **said, "schema": rest})
     if not is_open:
-        own = WANTED if method == "GET" else IDEMPOTENCY_KEY
+        own = IDEMPOTENCY_KEY if commands else WANTED
         parameters += [TENANT, own]
     return [*parameters, REQUEST_ID]
 
 
 def _answer(
-    kind: type | None, example: object, status: int, method: str, *, is_open: bool
+    kind: type | None,
+    example: object,
+    status: int,
+    method: str,
+    *,
+    is_open: bool,
+    commands: bool,
 ) -> Schema:
     headers: Schema = {"x-request-id": _header("The request's id.", TEXT, required=True)}
     if not is_open:
         why = "The place in the log that was written, or up to which this is known."
         headers["media-position"] = _header(why, POSITION_TEXT, required=True)
-        if method in COMMANDS:
+        if commands:
             why = "The command's id; a repeat under an Idempotency-Key has that of the first."
             headers["media-command-id"] = _header(why, TEXT, required=True)
     if status == HTTPStatus.ACCEPTED:
         headers["location"] = _header("The status URL.", TEXT)
     if status == HTTPStatus.FOUND:
-        why = "A signed URL; it works for 5 minutes."
+        why = "Where the bytes are."
         headers["location"] = _header(why, TEXT | {"format": "uri"}, required=True)
     if kind is not None:
         said = (kind.__doc__ or "").strip()
@@ -267,5 +281,5 @@ def _header(why: str, schema: Schema, *, required: bool = False) -> Schema:
 
 def _content(kind: type, examples: dict[str, Any]) -> Schema:
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    media_type = getattr(kind, "MEDIA_TYPE", "application/json")
-    return {media_type: {"schema": schema, "examples": examples}}
+    media_types = getattr(kind, "MEDIA_TYPES", (getattr(kind, "MEDIA_TYPE", "application/json"),))
+    return {one: {"schema": schema, "examples": examples} for one in media_types}

@@ -98,20 +98,13 @@ BULK_DELETED: Json = {
     "deleted": [MEDIA_ID],
     "failed": [{"id": OTHER_ID, "code": "MEDIA_NOT_FOUND", "error": "No such file."}],
 }
-UNDOING: Json = {"commandId": COMMAND_ID, "files": [MEDIA_ID], "processing": []}
-HISTORY: Json = {
-    "items": [
-        {
-            "position": POSITION,
-            "version": 1,
-            "type": "media_file.upload_requested.v1",
-            "at": "2026-04-29T10:00:00.000Z",
-            "actor": "user:user_789",
-            "access": "workspace",
-            "data": {"file_name": "hero.webp", "file_size": 245000},
-        }
-    ]
+SIGN: Json = {"expiresIn": 900, "download": True}
+SIGNED: Json = {
+    "url": f"https://account.r2.cloudflarestorage.com/private/{KEY}?X-Amz-Signature=…",
+    "expiresAt": "2026-04-29T10:15:00.000Z",
 }
+PURGE_QUEUED: Json = {"id": MEDIA_ID, "queued": True}
+UNDOING: Json = {"commandId": COMMAND_ID, "files": [MEDIA_ID], "processing": []}
 REGISTER_WEBHOOK: Json = {
     "url": "https://search.example.com/hooks/media",
     "eventTypes": ["media.uploaded", "media.deleted"],
@@ -157,6 +150,8 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         errors.MissingFields(["contentType", "fileSize"]),
         errors.InvalidField("serviceCode", "one of blog, content, chatbot"),
         errors.InvalidCursor("This cursor belongs to another query."),
+        errors.AsOfTooLarge(250_000),
+        errors.AsOfBusy("Others are asking about the past; try again soon."),
         errors.UnsupportedMime("text/html", list(MEDIA_TYPES)),
         errors.FileTooLarge(10 * MEBIBYTE),
         errors.SsrfBlocked("its host name leads to an address that is not public"),
@@ -175,6 +170,9 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         ),
         errors.UndoImpossible([{"id": OTHER_ID, "reason": "PURGED"}]),
         errors.TooManyWebhooks(20),
+        errors.NoRendition("application/pdf"),
+        errors.RenditionPending("og_1200x630"),
+        errors.RenditionUnavailable("og_1200x630", "time"),
         errors.Contention("The file is being changed by others; try again."),
         errors.IdempotencyConflict("This Idempotency-Key was used with another body."),
         errors.UploadIncomplete("The file has not been uploaded yet."),

@@ -1,10 +1,9 @@
 """What the routes themselves do not say, for the OpenAPI document: bodies, answers, refusals."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import msgspec
-
+from api.audit import AuditList
+from api.audit_export import AuditLine
 from api.bin import Undoing
 from api.errors import (
     Crash,
@@ -13,14 +12,16 @@ from api.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
-from api.files import BIN_SORTS, CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, FileList, History
+from api.files import BIN_SORTS, CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, FileList
+from api.history import History
 from api.library_changes import LibraryEvent
+from api.openapi_delivery import DELIVERY
+from api.openapi_described import Described, Refusal, Schema
 from api.openapi_examples import (
     BULK_DELETED,
     DELETED,
     DELIVERIES,
     FILE,
-    HISTORY,
     INGEST,
     LIBRARY_EVENT,
     MEDIA_ID,
@@ -39,6 +40,15 @@ from api.openapi_examples import (
     WEBHOOK_ID,
     WEBHOOK_WITH_SECRET,
 )
+from api.openapi_past import (
+    AS_OF,
+    AUDIT_LINE,
+    AUDIT_LIST,
+    AUDIT_QUERY,
+    EXPORT_QUERY,
+    HISTORY,
+    SCOPE,
+)
 from api.operations import Health, Readiness
 from api.uploads import Presigned, UploadStatus, Verifying
 from api.webhooks import DeliveryList, Queued, Removed, WebhookList, WebhookWithSecret
@@ -49,28 +59,10 @@ from application.upload_reports import ReportUpload
 from application.uploads import CompleteUpload, RequestUpload
 from application.webhooks import ChangeWebhook, RegisterWebhook, ReplayWebhook
 from domain import errors
-from domain.errors import MediaError
 from domain.media_type import MEDIA_TYPES
 from projections.file_resource import FileResource
 from projections.storage_stats import StorageStats
 from projections.webhooks import WebhookResource
-
-Schema = dict[str, Any]
-Refusal = type[MediaError]
-
-
-class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation."""
-
-    answers: Mapping[int, tuple[type | None, object]]
-    """By status: the struct of the body, and an example of it."""
-    body: type | None = None
-    asked: object = None
-    """An example of the body."""
-    query: Mapping[str, Schema] = msgspec.field(default_factory=dict)
-    headers: Mapping[str, Schema] = msgspec.field(default_factory=dict)
-    refusals: Sequence[Refusal] = ()
-    """Beside those that follow from what kind of route it is."""
 
 
 def _several(*values: str) -> Schema:
@@ -78,14 +70,6 @@ def _several(*values: str) -> Schema:
     return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
 
-SCOPE: Schema = {
-    "type": "string",
-    "enum": ["tenant", "user"],
-    "default": "tenant",
-    "description": "The workspace's files, or the caller's personal ones; without a workspace "
-    "always those.",
-    "example": "tenant",
-}
 LIST_QUERY: Mapping[str, Schema] = {
     "limit": {
         "type": "integer",
@@ -131,6 +115,7 @@ LIST_QUERY: Mapping[str, Schema] = {
         "example": "-fileSize",
     },
     "scope": SCOPE,
+    "asOf": AS_OF,
     "status": {
         "type": "string",
         "enum": ["uploaded", "deleted"],
@@ -172,6 +157,7 @@ READING_BODY: Sequence[Refusal] = (
     UnsupportedMediaType,
 )
 LIMITED: Sequence[Refusal] = (RateLimited,)
+OF_THE_PAST: Sequence[Refusal] = (errors.AsOfTooLarge, errors.AsOfBusy)
 OF_ONE_FILE: Sequence[Refusal] = (errors.MediaNotFound,)
 CHANGING_ONE: Sequence[Refusal] = (*OF_ONE_FILE, errors.OwnershipDenied)
 OF_A_SOURCE: Sequence[Refusal] = (
@@ -246,15 +232,23 @@ DESCRIBED: Mapping[str, Described] = {
     ),
     "media.upload.status": Described(answers={200: (UploadStatus, STATUS)}, refusals=OF_ONE_FILE),
     "media.files.list": Described(
-        answers={200: (FileList, PAGE)}, query=LIST_QUERY, refusals=(errors.InvalidCursor,)
+        answers={200: (FileList, PAGE)},
+        query=LIST_QUERY,
+        refusals=(errors.InvalidCursor, *OF_THE_PAST),
     ),
     "media.files.events": Described(
         answers={200: (LibraryEvent, LIBRARY_EVENT)},
         query={"scope": SCOPE, "after": AFTER},
         headers={"Last-Event-ID": AFTER},
     ),
-    "media.files.stats": Described(answers={200: (StorageStats, STATS)}, query={"scope": SCOPE}),
-    "media.files.get": Described(answers={200: (FileResource, FILE)}, refusals=OF_ONE_FILE),
+    "media.files.stats": Described(
+        answers={200: (StorageStats, STATS)},
+        query={"scope": SCOPE, "asOf": AS_OF},
+        refusals=OF_THE_PAST,
+    ),
+    "media.files.get": Described(
+        answers={200: (FileResource, FILE)}, query={"asOf": AS_OF}, refusals=OF_ONE_FILE
+    ),
     "media.files.download": Described(answers={302: (None, None)}, refusals=OF_ONE_FILE),
     "media.files.delete": Described(answers={200: (Deleted, DELETED)}, refusals=CHANGING_ONE),
     "media.files.bulk_delete": Described(
@@ -278,6 +272,16 @@ DESCRIBED: Mapping[str, Described] = {
         refusals=(errors.CommandNotFound, errors.CommandNotUndoable, errors.UndoImpossible),
     ),
     "media.files.history": Described(answers={200: (History, HISTORY)}, refusals=OF_ONE_FILE),
+    "media.audit.list": Described(
+        answers={200: (AuditList, AUDIT_LIST)},
+        query=AUDIT_QUERY,
+        refusals=(errors.InvalidCursor,),
+    ),
+    "media.audit.export": Described(
+        answers={200: (AuditLine, AUDIT_LINE)},
+        query=EXPORT_QUERY,
+        refusals=(errors.MissingFields,),
+    ),
     "media.webhooks.add": Described(
         body=RegisterWebhook,
         asked=REGISTER_WEBHOOK,
@@ -311,6 +315,7 @@ DESCRIBED: Mapping[str, Described] = {
         answers={200: (DeliveryList, DELIVERIES)}, query=DELIVERIES_QUERY, refusals=OF_ONE_WEBHOOK
     ),
     "media.webhooks.redeliver": Described(answers={202: (Queued, QUEUED)}, refusals=OF_ONE_WEBHOOK),
+    **DELIVERY,
     "media.health": Described(
         answers={200: (Health, {"status": "ok", "service": "media", "version": "1.0.0"})}
     ),

@@ -18,8 +18,10 @@ import uvicorn
 from adapters.metrics import keep_metrics
 from adapters.runtime import Runtime
 from adapters.settings import Settings, SettingsError
+from adapters.stop_points import stop_point
 from adapters.telemetry import configure, get_logger
 from adapters.tracing import tracing
+from api.before_answer import before_answer
 from api.http_protocol import EnvelopeProtocol
 from api.request_log import RequestLog
 
@@ -110,7 +112,7 @@ async def _serve(settings: Settings, open_runtime: Open, create: Create, port: i
         app = create(runtime)
         server = Server(
             uvicorn.Config(
-                app,
+                before_answer(app, stop_point(settings.stop_point)),
                 host=settings.host,
                 port=port,
                 http=EnvelopeProtocol,

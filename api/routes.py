@@ -15,6 +15,9 @@ MediaRequest: TypeAlias = Request[Any, Any, Any]
 OPEN = "open"
 """The `access` of a route that asks nobody who they are; others name a Permission."""
 
+MORE_METHODS = {"/cdn/{key:path}": ("PURGE",)}
+"""Of a path, beside those the framework knows."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,8 +30,7 @@ def runtime_of(request: MediaRequest) -> Runtime:
 def variants_of(runtime: Runtime) -> Variants:
     """Which variants there are, and where they are asked for."""
     settings = runtime.settings
-    own = f"http://{settings.host}:{settings.port}"
-    return Variants(settings.presets, settings.delivery_base_url or own)
+    return Variants(settings.presets, settings.delivery_url)
 
 
 def note(request: MediaRequest, **fields: object) -> None:
@@ -92,8 +94,12 @@ def allowed_methods(request: MediaRequest) -> str:
     path = request.scope["path"].strip("/").split("/")
     for route in sorted(request.app.routes, key=lambda one: "{" in one.path):
         parts = route.path_format.strip("/").split("/")
-        if len(parts) == len(path) and all(
-            part.startswith("{") or part == given for part, given in zip(parts, path, strict=True)
+        given = path
+        if route.path.endswith(":path}"):
+            given = [*path[: len(parts) - 1], "/".join(path[len(parts) - 1 :])]
+        if len(parts) == len(given) and all(
+            part.startswith("{") or part == one for part, one in zip(parts, given, strict=True)
         ):
-            return ", ".join(sorted(getattr(route, "methods", ())))
+            methods = {*getattr(route, "methods", ()), *MORE_METHODS.get(route.path, ())}
+            return ", ".join(sorted(methods))
     return ""

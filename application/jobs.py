@@ -78,6 +78,19 @@ class PurgeObjects(Job, frozen=True, kw_only=True):
     """When the last possible writer is gone: a second, final pass."""
 
 
+class PurgeCache(Job, frozen=True, kw_only=True):
+    """Have the caches drop what they keep of a file."""
+
+    NAME: ClassVar[str] = "purge_cache"
+    QUEUE: ClassVar[str] = "media_cache"
+    """A CDN that is slow or refuses holds up nothing else."""
+    MAX_RETRIES: ClassVar[int] = 16
+    TIME_LIMIT_SECONDS: ClassVar[float] = 180
+    media_id: str
+    not_before: datetime | None = None
+    """Of a second pass."""
+
+
 class InspectFile(Job, frozen=True, kw_only=True):
     """Look into a served file, and make of it what is made at once."""
 
@@ -156,6 +169,7 @@ JOBS: tuple[type[Job], ...] = (
     VerifyUpload,
     ScanUpload,
     PurgeObjects,
+    PurgeCache,
     InspectFile,
     DeriveRendition,
     ClearRenditions,

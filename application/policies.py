@@ -11,15 +11,18 @@ from application.jobs import (
     InspectFile,
     Job,
     PlaceObjects,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     ScanUpload,
     VerifyUpload,
 )
+from domain.cache_events import CachePurged, CachePurgeRequested
 from domain.event import Event, Recorded
 from domain.media_file_events import (
     FileDeleted,
     IngestRequested,
+    ObjectsPurged,
     PurgeRetried,
     UploadCancelled,
     UploadCompleted,
@@ -30,17 +33,38 @@ from domain.media_file_events import (
 from domain.placement_events import (
     FilePurgeRequested,
     FileRestored,
+    ObjectsPlaced,
     PlacementRequested,
     VisibilityChanged,
 )
 from domain.rendition import is_pictured
-from domain.rendition_events import RenditionRequested, RenditionStored
+from domain.rendition_events import RenditionRequested, RenditionsRemoved, RenditionStored
 from domain.scan_events import ScanRequested
 from domain.tenant import TenantRemoved
 
 
 def react(recorded: Recorded) -> Sequence[Job]:
     """The jobs an event calls for."""
+    return [*_react(recorded), *_caches(recorded)]
+
+
+def _caches(recorded: Recorded) -> Sequence[Job]:
+    """Caches are told whenever what they keep is no longer what they would be given."""
+    stream = recorded.stream
+    match recorded.event:
+        case FileDeleted(is_public=True) | FileRestored(is_public=True) | VisibilityChanged():
+            return [PurgeCache(media_id=stream)]
+        case ObjectsPlaced() | ObjectsPurged() | CachePurgeRequested():
+            # The first two where a purge waits for them; else the job finds nothing to do.
+            return [PurgeCache(media_id=stream)]
+        case RenditionsRemoved(keys=keys) if keys:
+            return [PurgeCache(media_id=stream)]
+        case CachePurged(again_at=datetime() as again_at):
+            return [PurgeCache(media_id=stream, not_before=again_at)]
+    return []
+
+
+def _react(recorded: Recorded) -> Sequence[Job]:
     stream = recorded.stream
     match recorded.event:
         case IngestRequested():

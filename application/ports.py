@@ -169,9 +169,16 @@ class ObjectStore(Protocol):
         ...
 
     def sign_get(
-        self, bucket: Bucket, key: str, *, content_disposition: str, lifetime: int, at: datetime
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        content_disposition: str,
+        lifetime: int,
+        at: datetime,
+        content_type: str | None = None,
     ) -> SignedRequest:
-        """A GET that lives `lifetime` seconds and answers with this disposition."""
+        """A GET that lives `lifetime` seconds and answers with this disposition, and type."""
         ...
 
     async def head(self, bucket: Bucket, key: str) -> StoredObject | None:

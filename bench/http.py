@@ -89,7 +89,7 @@ class Connection:
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         _, _, rest = head.partition(b"content-length: ")
         answer = await self._reader.readexactly(int(rest.split(b"\r\n", 1)[0]))
-        if not head.startswith(b"http/1.1 2"):
+        if not head.startswith((b"http/1.1 2", b"http/1.1 302")):
             raise AssertionError(f"{method} {path}: {head.decode()}{answer.decode()}")
         return answer
 

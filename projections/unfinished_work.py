@@ -34,7 +34,7 @@ from domain.placement_events import (
 )
 from domain.scan_events import ScanFailed, ScanPassed, ScanRequested
 from domain.tenant import TenantFilesRemoved, TenantRemoved
-from projections import unfinished_renditions
+from projections import unfinished_caches, unfinished_renditions
 from projections.projection import Statement, columns
 from projections.reading import Pool, connection
 from projections.work_notes import Key, Work, WorkKind
@@ -100,6 +100,7 @@ class UnfinishedWorkProjection:
         TenantRemoved,
         TenantFilesRemoved,
         *unfinished_renditions.EVENTS,
+        *unfinished_caches.EVENTS,
     )
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
@@ -108,6 +109,7 @@ class UnfinishedWorkProjection:
         for recorded in batch:
             _note(work, recorded)
             unfinished_renditions.note_renditions(work, recorded)
+            unfinished_caches.note_caches(work, recorded)
         statements = []
         if work.over:
             statements.append(Statement(_DELETE_DERIVED, columns(list(work.over))))

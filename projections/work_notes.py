@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import TypeAlias
 
 WorkKind: TypeAlias = str
-"""`purge`, `place`, `verify`, `scan`, `fetch`, `tenant_removal`, `inspect`, `clear`, or `derive`
-with preset and type."""
+"""`purge`, `place`, `verify`, `scan`, `fetch`, `tenant_removal`, `inspect`, `clear`, `cache`, or
+`derive` with preset and type."""
 Key: TypeAlias = tuple[str, str, WorkKind]
 """Owner, stream, kind."""
 Change: TypeAlias = tuple[datetime, datetime | None, str | None, datetime | None]

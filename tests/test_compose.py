@@ -51,12 +51,14 @@ def test_the_internal_api_is_not_published_and_the_rest_only_to_this_machine() -
 
 
 def test_no_secret_is_written_down() -> None:
-    secret = re.compile(r"PASSWORD|SECRET|KEY|_USER$|_URL$")
+    secret = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|_USER$|_URL$")
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
             if secret.search(variable) and variable not in {
                 "POSTGRES_USER",
                 "MEDIA_PUBLIC_BASE_URL",
+                "MEDIA_DELIVERY_BASE_URL",
+                "MEDIA_CLOUDFLARE_API_URL",
             }:
                 assert re.search(r"\$\{[A-Z0-9_]+:\?\}", value), f"{name}: {variable}"
 

@@ -112,6 +112,12 @@ def bench(name: str = "", *arguments: Annotated[str, VERBATIM]) -> int:
 
 
 @app.command
+def faults(*arguments: Annotated[str, VERBATIM]) -> int:
+    """Strike the running service with faults, check what is left; --help lists the scenarios."""
+    return _call(sys.executable, "-m", "tests.faults", *arguments)
+
+
+@app.command
 def lock(*arguments: Annotated[str, VERBATIM]) -> int:
     """Pin the newest packages that pyproject.toml allows; needs uv, which nothing else does."""
     if shutil.which("uv") is None:

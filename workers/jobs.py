@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from adapters import dying
 from adapters.dramatiq_queue import DramatiqQueue
 from adapters.dramatiq_worker import Attempt, DramatiqWorker, TryAgain
 from adapters.metrics import JOB_SECONDS, JOBS_RUN
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
+from adapters.stop_points import stop_point
 from adapters.telemetry import Redactor, get_logger, secrets_of
 from adapters.tracing import job_span
 from application.context import SystemContext
@@ -24,6 +26,7 @@ from application.jobs import (
     InspectFile,
     Job,
     PlaceObjects,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     RetryWebhook,
@@ -35,6 +38,7 @@ from application.upkeep import NotCaughtUp
 from domain.errors import SourceUnavailable
 from domain.media_file import MediaFile
 from domain.owner import parse
+from workers.cache_jobs import CACHE_THREADS, purge_cache
 from workers.process import pause, run
 from workers.render_jobs import RENDER_BODIES, Body, Fields, give_up_rendering
 from workers.work_list import ReadModelWorkList
@@ -126,6 +130,7 @@ BODIES: Mapping[type[Job], Body] = {
     VerifyUpload: verify_upload,
     ScanUpload: scan_upload,
     PurgeObjects: purge_objects,
+    PurgeCache: purge_cache,
     PlaceObjects: place_objects,
     RemoveTenantFiles: remove_tenant_files,
     SweepUploads: sweep_uploads,
@@ -185,7 +190,7 @@ class JobRunner:
         self._log.info(event, **line("done"))
 
     async def _do(self, job: Job, attempt: Attempt) -> Fields:
-        if isinstance(job, PurgeObjects | PlaceObjects) and job.not_before is not None:
+        if isinstance(job, PurgeObjects | PlaceObjects | PurgeCache) and job.not_before is not None:
             early = (job.not_before - self._runtime.clock()).total_seconds()
             if early > 0:
                 await asyncio.to_thread(
@@ -209,15 +214,18 @@ class JobRunner:
             await give_up_rendering(self._runtime, job, why, context)
         if isinstance(job, ScanUpload):
             await self._runtime.scanning.fail_scan(job.media_id, why, context)
-        if isinstance(job, PurgeObjects | PlaceObjects):
+        if isinstance(job, PurgeObjects | PlaceObjects | PurgeCache):
+            runtime = self._runtime
 
             async def record() -> None:
                 if isinstance(job, PlaceObjects):
-                    await self._runtime.placement.give_up(job.media_id, why, context)
+                    await runtime.placement.give_up(job.media_id, why, context)
+                elif isinstance(job, PurgeCache):
+                    await runtime.cache_purges.record_failure(job.media_id, why, context)
                 else:
-                    await self._runtime.deletion.record_purge_failure(job.media_id, why, context)
+                    await runtime.deletion.record_purge_failure(job.media_id, why, context)
 
-            await self._runtime.media.repeatedly(record)
+            await runtime.media.repeatedly(record)
 
     def _context(self, attempt: Attempt) -> SystemContext:
         return SystemContext(
@@ -276,12 +284,13 @@ async def work(
     threads = {
         Job.QUEUE: settings.job_threads,
         FetchSource.QUEUE: settings.fetch_threads,
+        PurgeCache.QUEUE: CACHE_THREADS,
         InspectFile.QUEUE: settings.render_threads,
         ScanUpload.QUEUE: settings.scan_threads,
     }
     worker = DramatiqWorker(
         queue,
-        JobRunner(runtime, queue),
+        dying.job_runner(JobRunner(runtime, queue), stop_point(settings.stop_point)),
         jobs=[job for job in JOBS if job.QUEUE in threads],
         threads=threads,
         loop=asyncio.get_running_loop(),

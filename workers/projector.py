@@ -15,6 +15,7 @@ from adapters.metrics import PROJECTED, PROJECTION_SECONDS
 from adapters.postgres import open_pool
 from adapters.redis_hints import PositionHints
 from adapters.settings import Settings
+from adapters.stop_points import stop_point
 from adapters.telemetry import get_logger
 from adapters.tracing import past_span
 from domain.errors import DatabaseUnavailable
@@ -23,6 +24,7 @@ from projections.projection import EventReader, Follower
 from projections.read_models import READ_MODELS
 from projections.reading import Pool, connection
 from workers.process import pause, run
+from workers.rows_written import rows_written
 
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
 """When to try again while Postgres is away; the last one for as long as it takes."""
@@ -148,6 +150,7 @@ async def ring(wakes: Sequence[Wake], hints: PositionHints) -> None:
 async def main(settings: Settings, stop: asyncio.Event) -> int:
     """Follow the log with every read model until asked to stop."""
     followers = len(READ_MODELS)
+    dying = stop_point(settings.stop_point)
     pool = await open_pool(
         settings.database_url,
         role="media_worker",
@@ -162,7 +165,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
     try:
         async with asyncio.TaskGroup() as group:
             for projection, wake in zip(READ_MODELS.values(), wakes, strict=True):
-                group.create_task(follow(Follower(projection, reader), pool, wake, stop))
+                followed = rows_written(projection, dying)
+                group.create_task(follow(Follower(followed, reader), pool, wake, stop))
     finally:
         ringing.cancel()
         await asyncio.gather(ringing, return_exceptions=True)

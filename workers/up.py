@@ -65,6 +65,11 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
             "MEDIA_DATABASE_URL": self.database_url,
             "MEDIA_REDIS_URL": self.valkey.url,
             "MEDIA_PUBLIC_BASE_URL": edge,
+            "MEDIA_DELIVERY_BASE_URL": self.ports.url("port"),
+            # The edge keeps copies as a CDN does, and is purged as Cloudflare is.
+            "MEDIA_CLOUDFLARE_ZONE_ID": "development",
+            "MEDIA_CLOUDFLARE_API_TOKEN": self.objects.secret_key,
+            "MEDIA_CLOUDFLARE_API_URL": f"{edge}/client/v4",
             "MEDIA_S3_ENDPOINT": self.objects.endpoint,
             "MEDIA_S3_UPLOAD_ENDPOINT": edge,
             "MEDIA_S3_REGION": "us-east-1",

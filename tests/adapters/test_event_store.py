@@ -347,3 +347,22 @@ async def test_a_removed_tenant_keeps_no_url(
     with pytest.raises(TenantRemoved):
         await store.append([recorded(stream=stream, owner=owner)], source=kept_url(stream, owner))
     assert (owner, stream) not in await sources(database_url)
+
+
+async def test_an_append_that_cannot_be_serialized_is_decided_anew(
+    store: PostgresEventStore, database_url: str
+) -> None:
+    """Nothing was written, as after a deadlock; a database that is serializable does this."""
+    refuse = """
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001'; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+    """
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute(refuse.encode())
+        try:
+            with pytest.raises(StreamChanged):
+                await store.append([recorded()])
+        finally:
+            await connection.execute("DROP TRIGGER refuse ON events")
+            await connection.execute("DROP FUNCTION refuse")

@@ -13,6 +13,9 @@ VALID = {
     "MEDIA_GATEWAY_KEYS": "a" * 32,
     "MEDIA_CURSOR_KEYS": "b" * 32,
     "MEDIA_PUBLIC_BASE_URL": "https://media.logicspike.com",
+    "MEDIA_DELIVERY_BASE_URL": "https://api.logicspike.com/media",
+    "MEDIA_CLOUDFLARE_ZONE_ID": "023e105f4ecef8ad9ca31a8372d0c353",
+    "MEDIA_CLOUDFLARE_API_TOKEN": "c" * 40,
     "MEDIA_S3_ENDPOINT": "https://account.r2.cloudflarestorage.com",
     "MEDIA_S3_ACCESS_KEY": "id",
     "MEDIA_S3_SECRET_KEY": "secret",
@@ -33,6 +36,18 @@ def test_a_full_production_environment_is_accepted():
         ({"MEDIA_PUBLIC_BASE_URL": ""}, "MEDIA_PUBLIC_BASE_URL"),
         ({"MEDIA_PUBLIC_BASE_URL": "http://media.example"}, "MEDIA_PUBLIC_BASE_URL"),
         ({"MEDIA_PUBLIC_BASE_URL": "https://media.example/"}, "MEDIA_PUBLIC_BASE_URL"),
+        ({"MEDIA_DELIVERY_BASE_URL": ""}, "MEDIA_DELIVERY_BASE_URL"),
+        ({"MEDIA_DELIVERY_BASE_URL": "http://api.example"}, "MEDIA_DELIVERY_BASE_URL"),
+        ({"MEDIA_DELIVERY_BASE_URL": "https://api.example/"}, "MEDIA_DELIVERY_BASE_URL"),
+        ({"MEDIA_CLOUDFLARE_ZONE_ID": "", "MEDIA_CLOUDFLARE_API_TOKEN": ""}, "MEDIA_CDN=none"),
+        ({"MEDIA_CLOUDFLARE_ZONE_ID": ""}, "set both"),
+        ({"MEDIA_CLOUDFLARE_API_TOKEN": ""}, "set both"),
+        ({"MEDIA_CLOUDFLARE_ZONE_ID": "../zones"}, "MEDIA_CLOUDFLARE_ZONE_ID"),
+        ({"MEDIA_CLOUDFLARE_API_URL": "http://api.example"}, "MEDIA_CLOUDFLARE_API_URL"),
+        ({"MEDIA_CLOUDFLARE_PURGE_URLS": "0"}, "MEDIA_CLOUDFLARE_PURGE_URLS"),
+        ({"MEDIA_CLOUDFLARE_PURGE_URLS": "501"}, "MEDIA_CLOUDFLARE_PURGE_URLS"),
+        ({"MEDIA_CLOUDFLARE_URLS_PER_SECOND": "0"}, "MEDIA_CLOUDFLARE_URLS_PER_SECOND"),
+        ({"MEDIA_CDN": "fastly"}, "MEDIA_CDN"),
         ({"MEDIA_GATEWAY_KEYS": ""}, "MEDIA_GATEWAY_KEYS"),
         ({"MEDIA_GATEWAY_KEYS": "short"}, "keys"),
         ({"MEDIA_CURSOR_KEYS": ""}, "MEDIA_CURSOR_KEYS"),
@@ -141,3 +156,13 @@ def test_development_may_permit_sources_on_this_machine():
     pairs = {"MEDIA_PERMITTED_SOURCES": "127.0.0.1:8000, localhost:9000"}
     settings = Settings.from_environment(development | pairs)
     assert settings.permitted_sources == ("127.0.0.1:8000", "localhost:9000")
+
+
+def test_production_without_a_cdn_says_so() -> None:
+    without = VALID | {"MEDIA_CLOUDFLARE_ZONE_ID": "", "MEDIA_CLOUDFLARE_API_TOKEN": ""}
+    assert Settings.from_environment(without | {"MEDIA_CDN": "none"}).cdn == "none"
+
+
+def test_in_development_delivery_is_the_app_itself() -> None:
+    local = VALID | {"MEDIA_ENVIRONMENT": "development", "MEDIA_DELIVERY_BASE_URL": ""}
+    assert Settings.from_environment(local).delivery_url == "http://localhost:8789"

@@ -1,11 +1,14 @@
 from collections.abc import AsyncIterator
 
 import httpx
+import msgspec
 import pytest
 
+from adapters.cloudflare_cache import CloudflareCache
 from adapters.r2_object_store import R2ObjectStore
 from adapters.settings import Settings
 from adapters.system import utc_now
+from application.cdn_ports import CdnUnavailable
 from application.ports import ObjectHeaders
 from domain.content_disposition import content_disposition
 from domain.media_type import MEDIA_TYPES
@@ -213,3 +216,57 @@ async def test_unsigned_writes_are_405(
 
     assert answer.status_code == 405
     assert (await browser.get(f"/{key}")).content == b"stays"
+
+
+async def test_what_was_asked_for_is_kept_as_a_cdn_keeps_it_until_it_is_purged(
+    edge: Settings, store: R2ObjectStore, browser: httpx.AsyncClient
+) -> None:
+    """A file that is deleted and not purged is still there, as it would be in production."""
+    key, other = [await published(store, PNG, b"0123456789") for _ in range(2)]
+    url = f"{edge.public_base_url}/{key}"
+    assert (await browser.get(url)).headers["cf-cache-status"] == "MISS"
+    await browser.get(f"/{other}")
+    await store.delete("public", [key, other])
+
+    for answer in (await browser.get(url), await browser.head(url)):
+        assert answer.status_code == 200
+        assert answer.headers["cf-cache-status"] == "HIT"
+        assert int(answer.headers["age"]) >= 0
+    part = await browser.get(url, headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, b"2345")
+    assert part.headers["content-range"] == "bytes 2-5/10"
+    etag = part.headers["etag"]
+    assert (await browser.get(url, headers={"If-None-Match": etag})).status_code == 304
+    assert (await browser.get(url, headers={"Range": "bytes=10-"})).status_code == 416
+
+    async with CloudflareCache.open(edge) as cdn:
+        await cdn.purge([url])
+    for answer in (await browser.get(url), await browser.head(url)):
+        assert answer.status_code == 404
+    assert (await browser.get(f"/{other}")).status_code == 200
+
+
+@pytest.mark.parametrize("changes", [{"cloudflare_api_token": "x"}, {"cloudflare_zone_id": "x"}])
+async def test_nobody_else_purges(
+    edge: Settings, store: R2ObjectStore, browser: httpx.AsyncClient, changes: dict[str, str]
+) -> None:
+    key = await published(store, PNG, b"0123456789")
+    await browser.get(f"/{key}")
+    await store.delete("public", [key])
+    async with CloudflareCache.open(msgspec.structs.replace(edge, **changes)) as cdn:
+        with pytest.raises(CdnUnavailable):
+            await cdn.purge([f"{edge.public_base_url}/{key}"])
+    assert (await browser.get(f"/{key}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"files": []}', b'{"files": "a"}', b'{"files": [{}]}', b"\xff"]
+)
+async def test_a_purge_of_nothing_is_refused(
+    edge: Settings, browser: httpx.AsyncClient, body: bytes
+) -> None:
+    path = f"/client/v4/zones/{edge.cloudflare_zone_id}/purge_cache"
+    headers = {"authorization": f"Bearer {edge.cloudflare_api_token}"}
+    answer = await browser.post(path, content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["success"] is False

@@ -16,6 +16,7 @@ from application.integration_events import (
     facts_of,
     integration_event,
 )
+from domain.cache_events import CACHE_EVENTS
 from domain.event import Event
 from domain.media_file_events import (
     MEDIA_FILE_EVENTS,
@@ -103,7 +104,7 @@ def test_a_personal_file_names_its_user_and_no_workspace() -> None:
 
 
 def test_what_is_not_announced_is_nobodys_business() -> None:
-    silent = set(MEDIA_FILE_EVENTS + TENANT_EVENTS) - set(ANNOUNCED)
+    silent = set(MEDIA_FILE_EVENTS + CACHE_EVENTS + TENANT_EVENTS) - set(ANNOUNCED)
     assert {event.__name__ for event in silent} >= {"UploadRequested", "UploadCancelled"}
     assert integration_event(history(REQUESTED)[0]) is None
 

@@ -13,12 +13,19 @@ from application.jobs import (
     InspectFile,
     Job,
     PlaceObjects,
+    PurgeCache,
     PurgeObjects,
     RemoveTenantFiles,
     ScanUpload,
     VerifyUpload,
 )
 from application.policies import react
+from domain.cache_events import (
+    CACHE_EVENTS,
+    CachePurged,
+    CachePurgeFailed,
+    CachePurgeRequested,
+)
 from domain.event import Event
 from domain.media_file_events import (
     MEDIA_FILE_EVENTS,
@@ -66,6 +73,7 @@ LATER = START + timedelta(minutes=1)
 CLEAR = ClearRenditions(media_id=MEDIA_ID)
 INSPECT = InspectFile(media_id=MEDIA_ID)
 PURGE = PurgeObjects(media_id=MEDIA_ID)
+TELL_CACHES = PurgeCache(media_id=MEDIA_ID)
 FINAL_PURGE = PurgeObjects(media_id=MEDIA_ID, not_before=LATER)
 PLACE = PlaceObjects(media_id=MEDIA_ID)
 FINAL_PLACE = PlaceObjects(media_id=MEDIA_ID, not_before=LATER)
@@ -80,6 +88,14 @@ CASES: list[tuple[Event, list[Job]]] = [
     (rejected(START), [PURGE, FINAL_PURGE]),
     (expired(START), [PURGE, FINAL_PURGE]),
     (cancelled(START), [PURGE, FINAL_PURGE]),
+    (ObjectsPurged(key=KEY), [TELL_CACHES]),
+    (CachePurgeRequested(reason="user"), [TELL_CACHES]),
+    (
+        CachePurged(urls=(), cdn="cloudflare", again_at=LATER),
+        [PurgeCache(media_id=MEDIA_ID, not_before=LATER)],
+    ),
+    (CachePurged(urls=(), cdn="cloudflare", again_at=None), []),
+    (CachePurgeFailed(error="away"), []),
     (INSPECTED, []),
     (InspectionFailed(reason="time", detail="It takes too long."), []),
     (ASKED, [DeriveRendition(media_id=MEDIA_ID, preset="og", format="image/jpeg")]),
@@ -87,23 +103,23 @@ CASES: list[tuple[Event, list[Job]]] = [
     (made(replaces="old"), [CLEAR]),
     (RenditionFailed(preset="og", recipe=1, format="image/jpeg", reason="x", detail="y"), []),
     (POSTER_STORED, []),
-    (RenditionsRemoved(keys=("old",)), []),
+    (RenditionsRemoved(keys=("old",)), [TELL_CACHES]),
+    (RenditionsRemoved(keys=()), []),
     (MetadataRemoved(policy="strip-location", removed=("exif",)), []),
-    (deleted(settles_at=LATER), [PURGE, FINAL_PURGE, CLEAR]),
-    (deleted(settles_at=SETTLED), [PURGE, CLEAR]),
-    (deleted(settles_at=SETTLED, bin_until=LATER), [PLACE, CLEAR]),
-    (deleted(settles_at=LATER, bin_until=LATER), [PLACE, FINAL_PLACE, CLEAR]),
-    (restored(settles_at=SETTLED), [PLACE, INSPECT]),
+    (deleted(settles_at=LATER), [PURGE, FINAL_PURGE, CLEAR, TELL_CACHES]),
+    (deleted(settles_at=SETTLED), [PURGE, CLEAR, TELL_CACHES]),
+    (deleted(settles_at=SETTLED, bin_until=LATER), [PLACE, CLEAR, TELL_CACHES]),
+    (deleted(settles_at=LATER, bin_until=LATER), [PLACE, FINAL_PLACE, CLEAR, TELL_CACHES]),
+    (restored(settles_at=SETTLED), [PLACE, INSPECT, TELL_CACHES]),
     (
         VisibilityChanged(key=KEY, is_public=False, settles_at=LATER),
-        [PLACE, FINAL_PLACE, CLEAR, INSPECT],
+        [PLACE, FINAL_PLACE, CLEAR, INSPECT, TELL_CACHES],
     ),
     (PlacementRequested(key=KEY, settles_at=LATER), [PLACE, FINAL_PLACE]),
-    (ObjectsPlaced(key=KEY, bucket="private"), []),
+    (ObjectsPlaced(key=KEY, bucket="private"), [TELL_CACHES]),
     (PlacementFailed(key=KEY, error="away"), []),
     (FilePurgeRequested(key=KEY, reason="retention", settles_at=SETTLED), [PURGE]),
     (FilePurgeRequested(key=KEY, reason="user", settles_at=LATER), [PURGE, FINAL_PURGE]),
-    (ObjectsPurged(key=KEY), []),
     (PurgeFailed(key=KEY, error="away"), []),
     (PurgeRetried(key=KEY), [PURGE]),
     (ScanRequested(), [ScanUpload(media_id=MEDIA_ID)]),
@@ -126,7 +142,9 @@ def test_a_removed_workspace_calls_for_the_removal_of_its_files() -> None:
 
 def test_what_to_do_is_decided_for_every_event_of_a_file_or_workspace() -> None:
     decided = {type(event) for event, _ in CASES} | {TenantRemoved}
-    assert decided == set(MEDIA_FILE_EVENTS + RENDITION_EVENTS + SCAN_EVENTS + TENANT_EVENTS)
+    assert decided == set(
+        MEDIA_FILE_EVENTS + RENDITION_EVENTS + SCAN_EVENTS + CACHE_EVENTS + TENANT_EVENTS
+    )
 
 
 def longest_chain(job: type[Job]) -> float:

@@ -19,9 +19,11 @@ from api.process import Server
 from application.ports import ObjectHeaders, SignedRequest
 from domain.content_disposition import content_disposition
 from domain.media_type import MEDIA_TYPES
+from tests.kit import written
 from tests.kit.http import new_id
 
 PNG = "image/png"
+PURGE_TOKEN = "purge-token-of-the-edge-in-tests"
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -30,7 +32,15 @@ async def serving_edge(settings: Settings) -> AsyncIterator[Settings]:
     """The settings of a service whose uploads and public files go through the edge."""
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    settings = msgspec.structs.replace(settings, s3_upload_endpoint=url, public_base_url=url)
+    written.remember(PURGE_TOKEN)
+    settings = msgspec.structs.replace(
+        settings,
+        s3_upload_endpoint=url,
+        public_base_url=url,
+        cloudflare_zone_id="development",
+        cloudflare_api_token=PURGE_TOKEN,
+        cloudflare_api_url=f"{url}/client/v4",
+    )
     async with open_edge(settings) as edge:
         config = uvicorn.Config(
             edge, http="httptools", lifespan="off", log_config=None, access_log=False

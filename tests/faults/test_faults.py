@@ -1,0 +1,61 @@
+"""The short form of `./dev faults`: a few strikes of a few scenarios, and one of the red proofs."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.program import BY_NAME, REGRESSIONS, SCENARIOS, regressions
+from tests.faults.red import PROOFS, RedProof, prove
+from tests.faults.stage import play
+from tests.faults.system import System, running_system
+
+pytestmark = pytest.mark.timeout(600)
+
+SHORT = ("after-commit", "rows-written", "store-forgetting")
+STRIKES = 2
+PROVEN = ("acknowledged is kept",)
+
+
+@pytest.fixture(scope="module")
+async def system() -> AsyncIterator[System]:
+    async with running_system() as one:
+        yield one
+
+
+@pytest.mark.parametrize("name", SHORT)
+async def test_a_few_strikes_break_nothing(system: System, name: str, tmp_path: Path) -> None:
+    outcome = await play(
+        system,
+        BY_NAME[name],
+        run=name.replace("-", ""),
+        seed=1,
+        strikes=STRIKES,
+        folder=tmp_path,
+    )
+    assert outcome.violations == []
+    assert outcome.strikes == STRIKES
+    assert outcome.operations > 0
+
+
+@pytest.mark.parametrize(
+    "proof", [one for one in PROOFS if one.invariant in PROVEN], ids=lambda one: one.invariant
+)
+async def test_a_broken_build_turns_the_checker_red(
+    system: System, proof: RedProof, tmp_path: Path
+) -> None:
+    red = await prove(
+        system,
+        proof,
+        number=PROOFS.index(proof),
+        seed=1,
+        folder=tmp_path,
+        progress=lambda _name, _done, _wanted: None,
+    )
+    assert red.told
+
+
+def test_scenarios_have_names_of_their_own_and_every_regression_is_one_of_them() -> None:
+    assert len(BY_NAME) == len(SCENARIOS)
+    assert {one.scenario for one in regressions()} <= set(BY_NAME)
+    assert REGRESSIONS.exists()
