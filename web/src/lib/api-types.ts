@@ -872,6 +872,36 @@ export interface components {
              * @default null
              */
             purgeAt: string | null;
+            /** @default null */
+            width: number | null;
+            /** @default null */
+            height: number | null;
+            /** @default null */
+            durationMs: number | null;
+            /** @default null */
+            pageCount: number | null;
+            /** @default null */
+            sha256: string | null;
+            /** @default null */
+            placeholder: string | null;
+            /** @default null */
+            dominantColor: string | null;
+            /** @default null */
+            inspectionError: string | null;
+            /** @default {} */
+            variants: {
+                [key: string]: components["schemas"]["Variant"];
+            };
+        };
+        /**
+         * Variant
+         * @description One variant of a file.
+         */
+        Variant: {
+            url: string | null;
+            /** @enum {unknown} */
+            status: "failed" | "on_demand" | "ready";
+            error: string | null;
         };
         /**
          * Health
