@@ -20,14 +20,8 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
-from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded, UnknownEvent
-from domain.media_file_events import MEDIA_FILE_EVENTS
-from domain.reconciliation import RECONCILIATION_EVENTS
-from domain.rendition_events import RENDITION_EVENTS
-from domain.scan_events import SCAN_EVENTS
-from domain.tenant import TENANT_EVENTS
-from domain.webhook_events import WEBHOOK_EVENTS
+from domain.event_catalogue import EVENTS
 
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """An escaped NUL, which jsonb refuses; an escaped backslash before `u0000` is none."""
@@ -115,15 +109,7 @@ class EventTypes:
             return UnknownEvent(stored_type=stored_type, data=msgspec.json.decode(data))
 
 
-EVENT_TYPES = EventTypes(
-    MEDIA_FILE_EVENTS
-    + RENDITION_EVENTS
-    + SCAN_EVENTS
-    + CACHE_EVENTS
-    + TENANT_EVENTS
-    + WEBHOOK_EVENTS
-    + RECONCILIATION_EVENTS
-)
+EVENT_TYPES = EventTypes(EVENTS)
 
 COLUMNS = (
     "stream, version, position, at, owner, actor, access, command_id, correlation_id, type, "

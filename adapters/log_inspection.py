@@ -19,6 +19,8 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Any part of the stored type."""
     since: datetime | None = None
     until: datetime | None = None
+    upto: int | None = None
+    """The last position that counts."""
 
 
 _WHERE = """
@@ -28,6 +30,7 @@ WHERE position < (SELECT log_horizon())
   AND (%(type_part)s::text IS NULL OR strpos(type, %(type_part)s) > 0)
   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
+  AND position <= coalesce(%(upto)s::bigint, 9223372036854775807)
 """
 _NEWEST = f"SELECT {COLUMNS} FROM events {_WHERE} ORDER BY position DESC LIMIT %(limit)s"  # noqa: S608
 _AFTER = (

@@ -107,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Bulk deletes a minute for each workspace."""
     limit_purge_cache: int = 60
     """Cache purges asked for a minute for each workspace: Cloudflare counts all of an account."""
+    limit_audit_export: int = 6
+    """Exports of the audit trail begun a minute for each workspace."""
 
     pending_lifetime_seconds: int = 24 * 3600
     """An upload that is not completed by then expires (spec 15, 16)."""
@@ -144,6 +146,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     live_streams: int = 5_000
     """Open `GET /files/events` one process serves at most; a client beyond that tries later."""
+
+    as_of_events: int = 250_000
+    """Events of one library that a question about its past reads at most; more is refused."""
 
     host: str = "127.0.0.1"
     """Address the HTTP processes listen on."""

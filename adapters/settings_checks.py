@@ -19,6 +19,7 @@ MIN_SECRET_LENGTH = 32
 MOST: Mapping[str, int] = {
     **dict.fromkeys(("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"), 100_000),
     "limit_purge_cache": 100_000,
+    "limit_audit_export": 100_000,
     "bin_days": 3650,
     "placement_wait_seconds": 25,
 }
@@ -46,6 +47,7 @@ def check(settings: "Settings") -> None:
         "job_heartbeat_seconds",
         "events_retention_seconds",
         "events_stream_length",
+        "as_of_events",
     ):
         if getattr(settings, name) < 1:
             raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")

@@ -22,7 +22,9 @@ from api.process import run
 from api.public_routes import ROUTES
 from api.purge_method import PurgeMethod
 from api.request_log import RequestLog
+from api.routes import variants_of
 from api.security import check_caller
+from api.time_travel import TimeTravel
 from projections.read_models import READ_MODELS
 from projections.waiting import Checkpoints
 
@@ -30,6 +32,7 @@ from projections.waiting import Checkpoints
 def create_app(runtime: Runtime) -> RequestLog:
     """The public app on an open runtime."""
     routes = [*ROUTES, *(docs.ROUTES if runtime.settings.docs else ())]
+    checkpoints = Checkpoints(runtime.pool)
     return assemble(
         runtime,
         routes,
@@ -37,6 +40,15 @@ def create_app(runtime: Runtime) -> RequestLog:
         inside=PurgeMethod,
         live_library=LiveLibrary(runtime),
         on_demand=OnDemand(runtime.renditions, runtime.settings.presets),
+        checkpoints=checkpoints,
+        time_travel=TimeTravel(
+            runtime.pool,
+            checkpoints,
+            clock=runtime.clock,
+            public_base_url=runtime.settings.public_base_url,
+            at_most=runtime.settings.as_of_events,
+            variants=variants_of(runtime),
+        ),
     )
 
 

@@ -4,7 +4,6 @@ import msgspec
 from litestar import patch, post
 from litestar.response.base import ASGIResponse
 
-from api import limits
 from api.bodies import Body, path_context
 from api.parameters import known_id
 from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of
@@ -88,7 +87,6 @@ async def purge(request: MediaRequest) -> ASGIResponse:
     status_code=200,
     access=Permission.FILES_WRITE,
     event="media.commands.undo",
-    limit=limits.BULK_DELETE,
 )
 async def undo(request: MediaRequest) -> ASGIResponse:
     """Take back all that a command did, or nothing."""

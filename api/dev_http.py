@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import IO, Any
 
 import httpx
@@ -52,6 +52,11 @@ class Request:
             self._ended = not message.get("more_body", False)
             if message.get("body"):
                 yield message["body"]
+
+    async def gone(self) -> None:
+        """Return when the client is gone; what it still sends is thrown away."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def drain(self) -> None:
         """Read on to the end: a browser shows an answer only after it has sent everything."""
@@ -121,10 +126,28 @@ async def send_answer(answer: Answer, request: Request, send: Send) -> None:
         }
     )
     if isinstance(answer.body, httpx.Response) and request.method != "HEAD":
-        async for piece in answer.body.aiter_raw():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await _stream(answer.body, request, send)
     rest = answer.body if isinstance(answer.body, bytes) else b""
     await send({"type": "http.response.body", "body": rest, "more_body": False})
+
+
+async def _stream(body: httpx.Response, request: Request, send: Send) -> None:
+    """Pass the body on. A client that goes ends it: a live stream has no end of its own."""
+
+    async def pass_on() -> None:
+        async for piece in body.aiter_raw():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    passing = asyncio.create_task(pass_on())
+    watching = asyncio.create_task(request.gone())
+    try:
+        await asyncio.wait({passing, watching}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watching.cancel()
+        if not passing.done():
+            passing.cancel()
+    with suppress(asyncio.CancelledError):
+        await passing
 
 
 def _encoded(value: str) -> bytes:

@@ -77,6 +77,7 @@ STATUS: dict[type[MediaError], int] = {
     errors.MissingFields: 400,
     errors.InvalidField: 400,
     errors.InvalidCursor: 400,
+    errors.AsOfTooLarge: 400,
     errors.UnsupportedMime: 400,
     errors.FileTooLarge: 400,
     errors.SsrfBlocked: 400,
@@ -111,6 +112,7 @@ STATUS: dict[type[MediaError], int] = {
     Crash: 500,
     errors.ObjectStoreUnavailable: 502,
     errors.SourceUnavailable: 502,
+    errors.AsOfBusy: 503,
 }
 """Spec 7.1 and api.md."""
 

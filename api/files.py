@@ -1,4 +1,4 @@
-"""The library routes: list, stats, detail, download, delete, history."""
+"""The library routes: list, stats, detail, download, delete."""
 
 from typing import get_args
 
@@ -8,26 +8,19 @@ from litestar.response.base import ASGIResponse
 
 from api import limits
 from api.bodies import Body, path_context
-from api.cursors import Cursors
+from api.cursors import Cursors, filters_of
 from api.parameters import known_id, query_parameters, several, whole_number
 from api.positions import read_at, wanted_position
 from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of, variants_of
 from api.security import caller_of
+from api.time_travel import AS_OF, PastKey, TimeTravel
 from application.deletion import BulkDelete
 from domain.access import Caller, Permission
 from domain.content_disposition import content_disposition
 from domain.errors import InvalidField, MediaNotFound
 from domain.media_type import MEDIA_TYPES, Category
 from domain.owner import tenant, user
-from projections import (
-    audit_trail,
-    bin_pages,
-    file_list,
-    file_pages,
-    pending_uploads,
-    storage_stats,
-)
-from projections.audit_trail import AuditTrailProjection, HistoryEntry
+from projections import bin_pages, file_list, file_pages, pending_uploads, storage_stats
 from projections.file_list import FileListProjection
 from projections.file_pages import FileQuery, Sort
 from projections.file_resource import FileResource
@@ -45,9 +38,10 @@ DOWNLOAD_SECONDS = 300
 """Life of a signed download: long enough to begin one, too short to be shared."""
 
 LIST_PARAMETERS = frozenset(
-    {"limit", "cursor", "service", "type", "mime", "search", "sort", "scope", "status"}
+    {"limit", "cursor", "service", "type", "mime", "search", "sort", "scope", "status", AS_OF}
 )
-SCOPE = frozenset({"scope"})
+SCOPE = frozenset({"scope", AS_OF})
+ONLY_AS_OF = frozenset({AS_OF})
 BIN_SORTS: tuple[Sort, ...] = get_args(Sort)
 SORTS = tuple(sort for sort in BIN_SORTS if not sort.endswith("deletedAt"))
 CATEGORIES: tuple[Category, ...] = get_args(Category)
@@ -60,12 +54,6 @@ class FileList(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: str | None
 
 
-class History(msgspec.Struct, frozen=True):
-    """What happened to a file, oldest first."""
-
-    items: list[HistoryEntry]
-
-
 @get("/files", access=Permission.FILES_READ, event="media.files.list", limit=limits.LIST)
 async def list_files(request: MediaRequest) -> ASGIResponse:
     """The uploaded files, or with `status=deleted` those in the bin, a page at a time."""
@@ -73,6 +61,8 @@ async def list_files(request: MediaRequest) -> ASGIResponse:
     owner = scoped_owner(parameters, caller_of(request))
     query = _file_query(parameters)
     cursors: Cursors = request.app.state["cursors"]
+    if AS_OF in parameters:
+        return await _list_as_of(request, parameters, owner, query)
     if (cursor := parameters.get("cursor")) is not None:
         key = cursors.read(cursor, owner, query)
         query = msgspec.structs.replace(query, after=key)
@@ -95,6 +85,25 @@ async def list_files(request: MediaRequest) -> ASGIResponse:
     after = page.next_key
     next_cursor = None if after is None else cursors.write(after, owner, query)
     return answer(FileList(page.items, next_cursor), position=found.position)
+
+
+async def _list_as_of(
+    request: MediaRequest, parameters: dict[str, str], owner: str, query: FileQuery
+) -> ASGIResponse:
+    """The files there were: a later page is of the position that the first was."""
+    if query.in_bin:
+        raise InvalidField(AS_OF, "the bin has no past")
+    travel: TimeTravel = request.app.state["time_travel"]
+    cursors: Cursors = request.app.state["cursors"]
+    filters = (AS_OF, parameters[AS_OF], filters_of(owner, query))
+    if (cursor := parameters.get("cursor")) is not None:
+        key = cursors.unsign(cursor, filters, PastKey)
+        position, query = key.position, msgspec.structs.replace(query, after=key.row)
+    else:
+        position = await travel.position(parameters[AS_OF], wanted=wanted_position(request))
+    page = await travel.page(owner, query, position)
+    next_cursor = None if page.next_key is None else cursors.sign(page.next_key, filters)
+    return answer(FileList(page.files, next_cursor), position=page.position)
 
 
 def scoped_owner(parameters: dict[str, str], caller: Caller) -> str:
@@ -150,9 +159,14 @@ def _services(text: str) -> tuple[str, ...]:
 @get("/files/stats", access=Permission.FILES_READ, event="media.files.stats")
 async def stats(request: MediaRequest) -> ASGIResponse:
     """Counters of the library, and its newest files."""
-    owner = scoped_owner(query_parameters(request.scope["query_string"], SCOPE), caller_of(request))
+    parameters = query_parameters(request.scope["query_string"], SCOPE)
+    owner = scoped_owner(parameters, caller_of(request))
     wanted = wanted_position(request)
     runtime = runtime_of(request)
+    if (as_of := parameters.get(AS_OF)) is not None:
+        travel: TimeTravel = request.app.state["time_travel"]
+        told, position = await travel.stats(owner, await travel.position(as_of, wanted=wanted))
+        return answer(told, position=position)
     counted = await read_at(
         request,
         wanted,
@@ -180,6 +194,9 @@ async def detail(request: MediaRequest) -> ASGIResponse:
     media_id = known_id(request.path_params["media_id"])
     note(request, mediaId=media_id)
     wanted = wanted_position(request)
+    parameters = query_parameters(request.scope["query_string"], ONLY_AS_OF)
+    if (as_of := parameters.get(AS_OF)) is not None:
+        return await _detail_as_of(request, media_id, as_of, wanted)
     uploaded = await _uploaded(request, media_id, wanted)
     if uploaded.found is not None:
         return answer(uploaded.found, position=uploaded.position)
@@ -194,7 +211,21 @@ async def detail(request: MediaRequest) -> ASGIResponse:
     raise MediaNotFound(media_id)
 
 
-def owners_of(caller: Caller) -> list[str]:
+async def _detail_as_of(
+    request: MediaRequest, media_id: str, as_of: str, wanted: int
+) -> ASGIResponse:
+    travel: TimeTravel = request.app.state["time_travel"]
+    caller = caller_of(request)
+    position = await travel.position(as_of, wanted=wanted)
+    owners = visible_owners(caller)
+    file = await travel.file(owners, media_id, position, user_id=caller.user_id)
+    if file is None:
+        raise MediaNotFound(media_id)
+    note_file(request, file)
+    return answer(file, position=position)
+
+
+def visible_owners(caller: Caller) -> list[str]:
     """Whose files the caller may see, the workspace first."""
     own = [str(user(caller.user_id))]
     return own if caller.tenant_id is None else [str(tenant(caller.tenant_id)), *own]
@@ -205,7 +236,7 @@ async def _uploaded(
 ) -> Answer[FileResource | None]:
     runtime = runtime_of(request)
     found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in owners_of(caller_of(request)):
+    for owner in visible_owners(caller_of(request)):
         found = await read_at(
             request,
             wanted,
@@ -230,7 +261,7 @@ async def _pending(
     runtime = runtime_of(request)
     caller = caller_of(request)
     found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in owners_of(caller):
+    for owner in visible_owners(caller):
         found = await read_at(
             request,
             wanted,
@@ -304,23 +335,4 @@ async def bulk_delete(request: MediaRequest) -> ASGIResponse:
     return json_answer(written.body, position=written.position)
 
 
-@get("/files/{media_id:str}/history", access=Permission.FILES_READ, event="media.files.history")
-async def history(request: MediaRequest) -> ASGIResponse:
-    """Who did what to a file, also after it is gone."""
-    media_id = known_id(request.path_params["media_id"])
-    note(request, mediaId=media_id)
-    wanted = wanted_position(request)
-    runtime = runtime_of(request)
-    for owner in owners_of(caller_of(request)):
-        found = await read_at(
-            request,
-            wanted,
-            AuditTrailProjection.name,
-            lambda owner=owner: audit_trail.history(runtime.pool, owner, media_id),  # type: ignore[misc]
-        )
-        if found.found:
-            return answer(History(found.found), position=found.position)
-    raise MediaNotFound(media_id)
-
-
-ROUTES = [list_files, stats, detail, download, delete_file, bulk_delete, history]
+ROUTES = [list_files, stats, detail, download, delete_file, bulk_delete]

@@ -25,6 +25,7 @@ INGEST = Limit("ingest", "tenant")
 LIST = Limit("list", "user")
 BULK_DELETE = Limit("bulk_delete", "tenant")
 PURGE_CACHE = Limit("purge_cache", "tenant")
+AUDIT_EXPORT = Limit("audit_export", "tenant")
 
 
 async def check_limit(request: MediaRequest, user_id: str) -> None:

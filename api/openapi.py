@@ -67,7 +67,7 @@ PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
     "position": ("Of the message.", POSITION_TEXT, POSITION),
     "command_id": (
         "`Media-Command-Id` of the command.",
-        TEXT | {"pattern": "^cmd_[0-9a-f]{24,32}$"},
+        TEXT | {"pattern": "^cmd_[0-9a-f]{28}$"},
         COMMAND_ID,
     ),
 }
@@ -281,5 +281,5 @@ def _header(why: str, schema: Schema, *, required: bool = False) -> Schema:
 
 def _content(kind: type, examples: dict[str, Any]) -> Schema:
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    media_type = getattr(kind, "MEDIA_TYPE", "application/json")
-    return {media_type: {"schema": schema, "examples": examples}}
+    media_types = getattr(kind, "MEDIA_TYPES", (getattr(kind, "MEDIA_TYPE", "application/json"),))
+    return {one: {"schema": schema, "examples": examples} for one in media_types}

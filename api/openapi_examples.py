@@ -105,19 +105,6 @@ SIGNED: Json = {
 }
 PURGE_QUEUED: Json = {"id": MEDIA_ID, "queued": True}
 UNDOING: Json = {"commandId": COMMAND_ID, "files": [MEDIA_ID], "processing": []}
-HISTORY: Json = {
-    "items": [
-        {
-            "position": POSITION,
-            "version": 1,
-            "type": "media_file.upload_requested.v1",
-            "at": "2026-04-29T10:00:00.000Z",
-            "actor": "user:user_789",
-            "access": "workspace",
-            "data": {"file_name": "hero.webp", "file_size": 245000},
-        }
-    ]
-}
 REGISTER_WEBHOOK: Json = {
     "url": "https://search.example.com/hooks/media",
     "eventTypes": ["media.uploaded", "media.deleted"],
@@ -163,6 +150,8 @@ REFUSALS: Mapping[type[MediaError], MediaError] = {
         errors.MissingFields(["contentType", "fileSize"]),
         errors.InvalidField("serviceCode", "one of blog, content, chatbot"),
         errors.InvalidCursor("This cursor belongs to another query."),
+        errors.AsOfTooLarge(250_000),
+        errors.AsOfBusy("Others are asking about the past; try again soon."),
         errors.UnsupportedMime("text/html", list(MEDIA_TYPES)),
         errors.FileTooLarge(10 * MEBIBYTE),
         errors.SsrfBlocked("its host name leads to an address that is not public"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters.settings import Settings
 from api.openapi_examples import KEY, MEDIA_ID, OTHER_ID, URL
+from api.openapi_past import PAST_FIELDS, TIME
 from api.signed_urls import LONGEST_SECONDS, SHORTEST_SECONDS
 from application.uploads import MAX_NAME_LENGTH
 from domain.media_file import Status
@@ -18,7 +19,6 @@ Schema = dict[str, Any]
 
 ID: Schema = {"pattern": "^media_[A-Za-z0-9_-]{16}$", "examples": [MEDIA_ID]}
 WEBHOOK_ID: Schema = {"pattern": "^wh_[A-Za-z0-9]{16}$"}
-TIME: Schema = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 COUNT: Schema = {"minimum": 0}
 SERVICE: Schema = {"description": "The service that asked for it.", "examples": ["blog"]}
 STATES = [str(status) for status in Status]
@@ -212,19 +212,7 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "id": {"description": "The file.", **ID},
             "queued": {"description": "The history says when it is done.", "const": True},
         },
-        "History": {"items": {"description": "Oldest first."}},
-        "HistoryEntry": {
-            "position": {"description": "In the log.", "pattern": "^[0-9]{1,19}$"},
-            "version": {"description": "1 for the file's first.", "minimum": 1},
-            "type": {"description": "The event's stored name (docs/events.md)."},
-            "at": {"description": "When.", **TIME},
-            "actor": {"description": "`user:…`, or the process that did it."},
-            "access": {
-                "description": "On what ground the actor was let in.",
-                "enum": ["workspace", "uploader", "owner_bypass", "system"],
-            },
-            "data": {"description": "The event's own fields."},
-        },
+        **PAST_FIELDS,
         "Health": {
             "status": {"description": "The process runs.", "const": "ok"},
             "service": {"description": "This one.", "const": "media"},

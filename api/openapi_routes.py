@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from api.audit import AuditList
+from api.audit_export import AuditLine
 from api.bin import Undoing
 from api.errors import (
     Crash,
@@ -10,7 +12,8 @@ from api.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
-from api.files import BIN_SORTS, CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, FileList, History
+from api.files import BIN_SORTS, CATEGORIES, MAX_LIMIT, MAX_SEARCH_LENGTH, FileList
+from api.history import History
 from api.library_changes import LibraryEvent
 from api.openapi_delivery import DELIVERY
 from api.openapi_described import Described, Refusal, Schema
@@ -19,7 +22,6 @@ from api.openapi_examples import (
     DELETED,
     DELIVERIES,
     FILE,
-    HISTORY,
     INGEST,
     LIBRARY_EVENT,
     MEDIA_ID,
@@ -37,6 +39,15 @@ from api.openapi_examples import (
     WEBHOOK,
     WEBHOOK_ID,
     WEBHOOK_WITH_SECRET,
+)
+from api.openapi_past import (
+    AS_OF,
+    AUDIT_LINE,
+    AUDIT_LIST,
+    AUDIT_QUERY,
+    EXPORT_QUERY,
+    HISTORY,
+    SCOPE,
 )
 from api.operations import Health, Readiness
 from api.uploads import Presigned, UploadStatus, Verifying
@@ -59,14 +70,6 @@ def _several(*values: str) -> Schema:
     return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
 
-SCOPE: Schema = {
-    "type": "string",
-    "enum": ["tenant", "user"],
-    "default": "tenant",
-    "description": "The workspace's files, or the caller's personal ones; without a workspace "
-    "always those.",
-    "example": "tenant",
-}
 LIST_QUERY: Mapping[str, Schema] = {
     "limit": {
         "type": "integer",
@@ -112,6 +115,7 @@ LIST_QUERY: Mapping[str, Schema] = {
         "example": "-fileSize",
     },
     "scope": SCOPE,
+    "asOf": AS_OF,
     "status": {
         "type": "string",
         "enum": ["uploaded", "deleted"],
@@ -153,6 +157,7 @@ READING_BODY: Sequence[Refusal] = (
     UnsupportedMediaType,
 )
 LIMITED: Sequence[Refusal] = (RateLimited,)
+OF_THE_PAST: Sequence[Refusal] = (errors.AsOfTooLarge, errors.AsOfBusy)
 OF_ONE_FILE: Sequence[Refusal] = (errors.MediaNotFound,)
 CHANGING_ONE: Sequence[Refusal] = (*OF_ONE_FILE, errors.OwnershipDenied)
 OF_A_SOURCE: Sequence[Refusal] = (
@@ -227,15 +232,23 @@ DESCRIBED: Mapping[str, Described] = {
     ),
     "media.upload.status": Described(answers={200: (UploadStatus, STATUS)}, refusals=OF_ONE_FILE),
     "media.files.list": Described(
-        answers={200: (FileList, PAGE)}, query=LIST_QUERY, refusals=(errors.InvalidCursor,)
+        answers={200: (FileList, PAGE)},
+        query=LIST_QUERY,
+        refusals=(errors.InvalidCursor, *OF_THE_PAST),
     ),
     "media.files.events": Described(
         answers={200: (LibraryEvent, LIBRARY_EVENT)},
         query={"scope": SCOPE, "after": AFTER},
         headers={"Last-Event-ID": AFTER},
     ),
-    "media.files.stats": Described(answers={200: (StorageStats, STATS)}, query={"scope": SCOPE}),
-    "media.files.get": Described(answers={200: (FileResource, FILE)}, refusals=OF_ONE_FILE),
+    "media.files.stats": Described(
+        answers={200: (StorageStats, STATS)},
+        query={"scope": SCOPE, "asOf": AS_OF},
+        refusals=OF_THE_PAST,
+    ),
+    "media.files.get": Described(
+        answers={200: (FileResource, FILE)}, query={"asOf": AS_OF}, refusals=OF_ONE_FILE
+    ),
     "media.files.download": Described(answers={302: (None, None)}, refusals=OF_ONE_FILE),
     "media.files.delete": Described(answers={200: (Deleted, DELETED)}, refusals=CHANGING_ONE),
     "media.files.bulk_delete": Described(
@@ -259,6 +272,16 @@ DESCRIBED: Mapping[str, Described] = {
         refusals=(errors.CommandNotFound, errors.CommandNotUndoable, errors.UndoImpossible),
     ),
     "media.files.history": Described(answers={200: (History, HISTORY)}, refusals=OF_ONE_FILE),
+    "media.audit.list": Described(
+        answers={200: (AuditList, AUDIT_LIST)},
+        query=AUDIT_QUERY,
+        refusals=(errors.InvalidCursor,),
+    ),
+    "media.audit.export": Described(
+        answers={200: (AuditLine, AUDIT_LINE)},
+        query=EXPORT_QUERY,
+        refusals=(errors.MissingFields,),
+    ),
     "media.webhooks.add": Described(
         body=RegisterWebhook,
         asked=REGISTER_WEBHOOK,

@@ -7,7 +7,7 @@ from litestar import post
 from litestar.response.base import ASGIResponse
 
 from api.bodies import Body
-from api.files import owners_of
+from api.files import visible_owners
 from api.on_demand import OnDemand
 from api.parameters import known_id
 from api.positions import read_at, wanted_position
@@ -123,7 +123,7 @@ async def _file(request: MediaRequest, media_id: str) -> Answer[FileResource | N
     """The uploaded file, of the caller's workspace or their own."""
     runtime, wanted = runtime_of(request), wanted_position(request)
     found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in owners_of(caller_of(request)):
+    for owner in visible_owners(caller_of(request)):
         found = await read_at(
             request,
             wanted,

@@ -93,8 +93,8 @@ async def _of_the_log(runtime: Runtime) -> Families:
         ),
         _gauge(
             "media_failed_purges",
-            "Removals of bytes that an operator must look at.",
-            work.get("purge", NO_WORK).failed,
+            "Removals and moves of bytes that an operator must look at.",
+            work.get("purge", NO_WORK).failed + work.get("place", NO_WORK).failed,
         ),
         _gauge(
             "media_failed_scans",

@@ -62,6 +62,11 @@ class Placement:
                 await self.put(file)
             return await self._record(file, bin_.record_placement(file, at=context.at), context)
 
+    async def has_failed(self, media_id: str) -> bool:
+        """Whether an operator was told that the bytes of the file do not arrive."""
+        file = await self._file(media_id)
+        return file is not None and file.placement.moving and file.placement.failed
+
     async def put(self, file: MediaFile) -> None:
         """Move the bytes of a file that has a bucket there.
 

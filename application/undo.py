@@ -20,7 +20,7 @@ from domain.media_file import MediaFile
 from domain.object_key import is_media_id
 from domain.undo import Obstacle, is_undoable, undo
 
-COMMAND_ID = re.compile(r"cmd_[0-9a-f]{24,32}")
+COMMAND_ID = re.compile(r"cmd_[0-9a-f]{28}")
 
 
 class Undone(msgspec.Struct, frozen=True, rename="camel"):

@@ -22,7 +22,7 @@ from adapters.event_mapper import EVENT_TYPES
 from adapters.event_reader import PostgresEventReader
 from adapters.postgres import Pool, open_pool
 from adapters.postgres_event_store import PostgresEventStore, append_statement
-from adapters.system import utc_now
+from adapters.system import RandomIdentities, utc_now
 from application.context import Idempotency
 from application.ports import KeyClaim
 from bench.kit import Measurement, Report, interleaved, own_database
@@ -35,6 +35,7 @@ TAILED_EVENTS = 30_000
 TAILED_WRITERS = 16
 SLOW_WRITER_SECONDS = 20
 OWNER = "t:ls_abc123"
+IDENTITIES = RandomIdentities()
 
 PLAIN_TABLE = """
 CREATE TABLE plain_events (
@@ -63,7 +64,7 @@ def fact() -> Recorded:
         owner=OWNER,
         actor="user:user_789",
         access=Access.WORKSPACE,
-        command_id=nanoid,
+        command_id=IDENTITIES.command_id(),
         correlation_id=nanoid,
         event=UploadRequested(
             file_name="hero.webp",

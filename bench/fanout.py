@@ -40,11 +40,13 @@ class Writers:
         self._number = 0
         self.answered: dict[str, float] = {}
         """When the append of each file's upload was answered."""
+        self.owners: dict[str, str] = {}
 
     async def write(self) -> None:
         self._number += 1
         facts = uploaded(f"t:ls_{self._number % 50}", self._number, at=utc_now())
         position = await self._store.append(facts)
+        self.owners[facts[0].stream] = facts[0].owner
         self.answered[facts[0].stream] = time.perf_counter()
         self._announcer.announce(position)
 

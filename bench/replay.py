@@ -82,7 +82,7 @@ class Contestants:
     async def empty(self) -> None:
         async with await psycopg.AsyncConnection.connect(self.url) as connection:
             tables = "checkpoints, file_list_v2, storage_stats_v1, storage_stats_v1_pending"
-            others = "pending_uploads_v1, audit_trail_v1, unfinished_work_v3"
+            others = "pending_uploads_v1, audit_trail_v2, unfinished_work_v3"
             await connection.execute(f"TRUNCATE {tables}, {others}".encode())
 
     async def ours(self, name: str = FILE_LIST.name, *, batch: int = BATCH) -> float:

@@ -15,14 +15,8 @@ from adapters.settings import Settings, variable_of
 from api.openapi import document
 from api.public_routes import ROUTES
 from docs import contract
-from domain.cache_events import CACHE_EVENTS
 from domain.event import Event, Recorded
-from domain.media_file_events import MEDIA_FILE_EVENTS
-from domain.reconciliation import RECONCILIATION_EVENTS
-from domain.rendition_events import RENDITION_EVENTS
-from domain.scan_events import SCAN_EVENTS
-from domain.tenant import TENANT_EVENTS
-from domain.webhook_events import WEBHOOK_EVENTS
+from domain.event_catalogue import FAMILIES
 
 DOCS = Path(__file__).parent
 GENERATED = "<!-- Written by `./dev docs`. Change the code instead. -->\n\n"
@@ -65,15 +59,7 @@ def events() -> str:
         *table(Recorded, leave_out={"event"}),
         "\nThe column `type` holds the stored type, `data` the fields below as JSON.\n",
     ]
-    for title, members in (
-        ("A file", MEDIA_FILE_EVENTS),
-        ("What was found in a file and made from it", RENDITION_EVENTS),
-        ("The scan of a file", SCAN_EVENTS),
-        ("Copies of a file in caches", CACHE_EVENTS),
-        ("A workspace", TENANT_EVENTS),
-        ("An object that no file has", RECONCILIATION_EVENTS),
-        ("A webhook", WEBHOOK_EVENTS),
-    ):
+    for title, members in FAMILIES.items():
         lines.append(f"## {title}\n")
         lines += [line for event in members for line in event_section(event)]
     return "\n".join(lines).rstrip() + "\n"

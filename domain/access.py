@@ -20,6 +20,7 @@ class Permission(StrEnum):
     FILES_READ = "media:files.read"
     FILES_WRITE = "media:files.write"
     WEBHOOKS_WRITE = "media:webhooks.write"
+    AUDIT_READ = "media:audit.read"
     OWNER = SYSTEM_OWNER
     """Of what only `system:owner` may do."""
 

@@ -185,6 +185,21 @@ class InvalidCursor(MediaError):
     code = "INVALID_CURSOR"
 
 
+class AsOfTooLarge(MediaError):
+    """The library had more events by then than a question about the past may read."""
+
+    code = "AS_OF_TOO_LARGE"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The library had more than {limit} events by then.", limit=limit)
+
+
+class AsOfBusy(MediaError):
+    """As many questions about the past are being answered as one process answers at once."""
+
+    code = "AS_OF_BUSY"
+
+
 class ObjectStoreUnavailable(MediaError):
     """R2 does not answer, answers 5xx or refuses our credentials, after bounded retries."""
 

@@ -1,4 +1,7 @@
-"""Read model `audit_trail_v1`: who did what to a file, also after it is gone. Read by history."""
+"""Read model `audit_trail_v2`: who did what, when and in which request, also after a file is gone.
+
+Read by a file's history; `audit_pages.py` lists it. Every event of the log is one row.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,12 +17,16 @@ from projections.projection import Statement, columns
 from projections.reading import Answer, Pool, connection, fetch_owned, owned, rfc3339
 
 _INSERT = """
-INSERT INTO audit_trail_v1 (owner, stream, version, position, type, at, actor, access, data)
-SELECT owner, stream, version, position, type, at, actor, access, data::jsonb FROM unnest(
-  %b::text[], %b::text[], %b::integer[], %b::bigint[], %b::text[], %b::timestamptz[], %b::text[],
-  %b::text[], %b::text[]
-) AS new (owner, stream, version, position, type, at, actor, access, data)
-ON CONFLICT (owner, stream, version) DO NOTHING
+INSERT INTO audit_trail_v2 (
+  owner, position, stream, version, type, at, actor, access, command_id, correlation_id, data)
+SELECT owner, position, stream, version, type, at, actor, access, command_id, correlation_id,
+       data::jsonb
+FROM unnest(
+  %b::text[], %b::bigint[], %b::text[], %b::integer[], %b::text[], %b::timestamptz[], %b::text[],
+  %b::text[], %b::text[], %b::text[], %b::text[]
+) AS new (
+  owner, position, stream, version, type, at, actor, access, command_id, correlation_id, data)
+ON CONFLICT (owner, position) DO NOTHING
 """
 
 _encode = msgspec.json.Encoder().encode
@@ -28,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 class AuditTrailProjection:
     """Every event, one row."""
 
-    name: ClassVar[str] = "audit_trail_v1"
+    name: ClassVar[str] = "audit_trail_v2"
     event_types: ClassVar[tuple[type[Event], ...] | None] = None
 
     def fold(self, batch: Sequence[Recorded]) -> Sequence[Statement]:
@@ -36,13 +43,15 @@ class AuditTrailProjection:
         rows = [
             (
                 recorded.owner,
+                recorded.position,
                 recorded.stream,
                 recorded.version,
-                recorded.position,
                 stored_type(recorded.event),
                 recorded.at,
                 recorded.actor,
                 str(recorded.access),
+                recorded.command_id,
+                recorded.correlation_id,
                 _encode(told(recorded.event)).decode(),
             )
             for recorded in batch
@@ -62,18 +71,19 @@ def told(event: Event) -> dict[str, Any]:
     else:
         data = {name: getattr(event, name) for name in event.__struct_fields__}
     return {
-        _camel(name): rfc3339(value) if isinstance(value, datetime) else value
+        camel(name): rfc3339(value) if isinstance(value, datetime) else value
         for name, value in data.items()
     }
 
 
 @cache
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """A field's name as the API spells it."""
     return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
 
-class HistoryEntry(msgspec.Struct, frozen=True):
-    """One event of a file, as `GET /files/{id}/history` shows it."""
+class HistoryRow(msgspec.Struct, frozen=True, rename="camel"):
+    """One event of a file as the trail has it."""
 
     position: str
     version: int
@@ -81,32 +91,62 @@ class HistoryEntry(msgspec.Struct, frozen=True):
     at: str
     actor: str
     access: str
+    command_id: str
+    request_id: str
     data: msgspec.Raw
 
 
 _HISTORY = owned(
     AuditTrailProjection.name,
     """
-    SELECT version, position, type, at, actor, access, data::text FROM audit_trail_v1
-    WHERE owner = c.owner AND stream = %(stream)s ORDER BY version
+    SELECT version, position, type, at, actor, access, command_id, correlation_id, data::text
+    FROM audit_trail_v2 WHERE owner = c.owner AND stream = %(stream)s ORDER BY version
     """,
 )
 
 
-async def history(pool: Pool, owner: str, stream: str) -> Answer[list[HistoryEntry]]:
+async def history(pool: Pool, owner: str, stream: str) -> Answer[list[HistoryRow]]:
     """What happened to the owner's file, oldest first; empty when it is not the owner's."""
     answer = await fetch_owned(pool, _HISTORY, {"owner": owner, "stream": stream})
-    entries = [
-        HistoryEntry(
-            str(position), version, type_, rfc3339(at), actor, access, msgspec.Raw(data.encode())
+    rows = [
+        HistoryRow(
+            position=str(position),
+            version=version,
+            type=type_,
+            at=rfc3339(at),
+            actor=actor,
+            access=access,
+            command_id=command_id,
+            request_id=correlation_id,
+            data=msgspec.Raw(data.encode()),
         )
-        for version, position, type_, at, actor, access, data in answer.found
+        for version, position, type_, at, actor, access, command_id, correlation_id, data in (
+            answer.found
+        )
     ]
-    return Answer(entries, answer.position)
+    return Answer(rows, answer.position)
+
+
+_COUNTS = owned(
+    AuditTrailProjection.name,
+    """
+    SELECT type, count(*) FROM audit_trail_v2
+    WHERE owner = c.owner AND type = ANY (%(types)s) AND position <= %(upto)s GROUP BY type
+    """,
+)
+
+
+async def counts(
+    pool: Pool, owner: str, types: Sequence[str], *, upto: int
+) -> Answer[Mapping[str, int]]:
+    """How many events of each stored type the owner has up to a position; none is left out."""
+    parameters = {"owner": owner, "types": list(types), "upto": upto}
+    answer = await fetch_owned(pool, _COUNTS, parameters)
+    return Answer(dict(answer.found), answer.position)
 
 
 _FILES_OF = """
-SELECT stream FROM audit_trail_v1
+SELECT stream FROM audit_trail_v2
 WHERE owner = %s AND stream > %s AND version = 1 AND starts_with(stream, %s)
 ORDER BY stream LIMIT %s
 """

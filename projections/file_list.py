@@ -24,7 +24,7 @@ from projections.file_resource import (
     from_row,
     url_of,
 )
-from projections.file_rows import ANEW, FileRows, Values
+from projections.file_rows import ANEW, FileRows, LibraryRows, Values
 from projections.folded_name import fold, search_text
 from projections.projection import Statement
 from projections.reading import Answer, Pool, connection, fetch_owned, owned
@@ -62,39 +62,44 @@ class FileListProjection:
         """What `FileRows` makes of it."""
         rows = FileRows()
         for recorded in batch:
-            owner, media_id = recorded.owner, recorded.stream
-            match recorded.event:
-                case UploadCompleted() as event:
-                    rows.add(owner, media_id, **_uploaded(event), updated_at=recorded.at)
-                case FileDeleted(bin_until=None) | FilePurgeRequested():
-                    rows.remove(owner, media_id)
-                case FileDeleted() as event:
-                    rows.change(owner, media_id, **_binned(recorded, event), **NO_RENDITIONS)
-                case FileRestored():
-                    rows.change(owner, media_id, **NOT_BINNED, updated_at=recorded.at)
-                case VisibilityChanged() as event:
-                    rows.change(
-                        owner,
-                        media_id,
-                        is_public=event.is_public,
-                        updated_at=recorded.at,
-                        **NO_RENDITIONS,
-                    )
-                case TenantRemoved():
-                    rows.remove_owner(owner)
-                case MediaInspected() as event:
-                    found = msgspec.structs.asdict(event)
-                    known = {name: found[name] for name in FOUND}
-                    rows.change(owner, media_id, **known, inspection=None, updated_at=recorded.at)
-                case InspectionFailed() as event:
-                    failure = f"{FAILED}{event.reason}"
-                    rows.change(owner, media_id, inspection=failure, updated_at=recorded.at)
-                case RenditionStored() | RenditionFailed() as event:
-                    made = {variant_id(event.preset, event.format): stored_of(event)}
-                    rows.change(owner, media_id, renditions=made, updated_at=recorded.at)
-                case PosterStored():
-                    rows.change(owner, media_id, updated_at=recorded.at)
+            take(rows, recorded)
         return rows.statements()
+
+
+def take(rows: LibraryRows, recorded: Recorded) -> None:
+    """What one fact means to a library: for the list, and for libraries as they were."""
+    owner, media_id = recorded.owner, recorded.stream
+    match recorded.event:
+        case UploadCompleted() as event:
+            rows.add(owner, media_id, **_uploaded(event), updated_at=recorded.at)
+        case FileDeleted(bin_until=None) | FilePurgeRequested():
+            rows.remove(owner, media_id)
+        case FileDeleted() as event:
+            rows.change(owner, media_id, **_binned(recorded, event), **NO_RENDITIONS)
+        case FileRestored():
+            rows.change(owner, media_id, **NOT_BINNED, updated_at=recorded.at)
+        case VisibilityChanged() as event:
+            rows.change(
+                owner,
+                media_id,
+                is_public=event.is_public,
+                updated_at=recorded.at,
+                **NO_RENDITIONS,
+            )
+        case TenantRemoved():
+            rows.remove_owner(owner)
+        case MediaInspected() as event:
+            found = msgspec.structs.asdict(event)
+            known = {name: found[name] for name in FOUND}
+            rows.change(owner, media_id, **known, inspection=None, updated_at=recorded.at)
+        case InspectionFailed() as event:
+            failure = f"{FAILED}{event.reason}"
+            rows.change(owner, media_id, inspection=failure, updated_at=recorded.at)
+        case RenditionStored() | RenditionFailed() as event:
+            made = {variant_id(event.preset, event.format): stored_of(event)}
+            rows.change(owner, media_id, renditions=made, updated_at=recorded.at)
+        case PosterStored():
+            rows.change(owner, media_id, updated_at=recorded.at)
 
 
 def _uploaded(event: UploadCompleted) -> Values:

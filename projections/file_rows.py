@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Protocol
 
 import msgspec
 
@@ -54,6 +55,32 @@ WHERE file.owner = gone.owner AND file.media_id = gone.media_id
 _DELETE_OWNERS = "DELETE FROM file_list_v2 WHERE owner = ANY (%b::text[])"
 
 Values = dict[str, object]
+
+
+class LibraryRows(Protocol):
+    """What facts do to the rows of a library."""
+
+    def add(self, owner: str, media_id: str, **values: object) -> None:
+        """The file joins the library."""
+        ...
+
+    def change(self, owner: str, media_id: str, **values: object) -> None:
+        """These columns of the file have these values now; nothing where it is not listed."""
+        ...
+
+    def remove(self, owner: str, media_id: str) -> None:
+        """The file is in no list any more."""
+        ...
+
+    def remove_owner(self, owner: str) -> None:
+        """Nor is any of the owner's, who will have no more."""
+        ...
+
+
+def joined(before: object, renditions: Mapping[str, object]) -> dict[str, object]:
+    """What renditions that join those before, or replace them, amount to."""
+    kept = before if isinstance(before, dict) and ANEW not in renditions else {}
+    return {key: one for key, one in {**kept, **renditions}.items() if key != ANEW}
 
 
 class FileRows:

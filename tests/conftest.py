@@ -216,12 +216,14 @@ def settings(
         s3_incoming_bucket=object_store_settings.buckets["incoming"],
         s3_public_bucket=object_store_settings.buckets["public"],
         s3_private_bucket=object_store_settings.buckets["private"],
+        placement_wait_seconds=1,
         # Tests hurry; those of the limits set their own.
         limit_presign=0,
         limit_list=0,
         limit_bulk_delete=0,
         limit_ingest=0,
         limit_purge_cache=0,
+        limit_audit_export=0,
     )
     written.log_as_a_process(made)
     return made

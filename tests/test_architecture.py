@@ -13,17 +13,7 @@ import pytest
 from adapters.postgres_migrations import migration_files
 from api.errors import STATUS
 from application.jobs import JOBS
-from domain import (
-    cache_events,
-    errors,
-    media_file_events,
-    placement_events,
-    reconciliation,
-    rendition_events,
-    scan_events,
-    tenant,
-    webhook_events,
-)
+from domain import errors, event_catalogue
 from domain.errors import MediaError
 from domain.event import Event, UnknownEvent
 from projections.read_models import READ_MODELS
@@ -104,20 +94,7 @@ def test_every_event_has_a_stored_name_a_sentence_and_a_stored_example(event: ty
 
 def test_no_two_events_share_a_stored_name() -> None:
     assert len({event.TYPE for event in EVENTS}) == len(EVENTS) > 0
-    modules = {
-        one.__name__
-        for one in (
-            cache_events,
-            media_file_events,
-            placement_events,
-            reconciliation,
-            rendition_events,
-            scan_events,
-            tenant,
-            webhook_events,
-        )
-    }
-    assert {event.__module__ for event in EVENTS} <= modules
+    assert set(EVENTS) == set(event_catalogue.EVENTS)
 
 
 def test_every_refusal_of_the_domain_has_a_status() -> None:

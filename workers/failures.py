@@ -20,7 +20,8 @@ from adapters.postgres import Pool, open_pool
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings, SettingsError, child_environment
 from application.context import SystemContext
-from domain.errors import DatabaseUnavailable
+from application.placement import BytesMissing
+from domain.errors import DatabaseUnavailable, ObjectStoreUnavailable
 from projections import unfinished_work
 from projections.unfinished_work import FailedWork
 
@@ -34,7 +35,7 @@ console = Console(highlight=False)
 
 
 def failures(*, home: Path = HOME) -> int:
-    """Show what could not be done: bytes not removed, uploads not scanned, caches not told."""
+    """Show what failed for good: removing or moving bytes, scanning, telling caches."""
 
     async def show(settings: Settings) -> int:
         pool = await open_pool(settings.database_url, role="media_worker", size=1)
@@ -91,7 +92,8 @@ def as_table(found: Sequence[FailedWork]) -> Table:
 async def retry_failed(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[str]:
     """Record that an operator asks again; the ids for which something had failed.
 
-    The reactor sends the jobs. Raises DatabaseUnavailable.
+    The reactor sends the jobs; a move is made here and now. Raises DatabaseUnavailable,
+    and of a move ObjectStoreUnavailable or BytesMissing.
     """
     asked = []
     for media_id in media_ids:
@@ -109,6 +111,10 @@ async def retry_failed(runtime: Runtime, media_ids: Sequence[str]) -> Sequence[s
             await runtime.scanning.retry_scan(media_id, context),
         ]
         if any(retried):
+            asked.append(media_id)
+        elif await runtime.placement.has_failed(media_id):
+            move = partial(runtime.placement.place_objects, media_id, context)
+            await runtime.media.repeatedly(move)
             asked.append(media_id)
     return asked
 
@@ -135,6 +141,6 @@ def run_with_settings(home: Path, command: Command) -> int:
     """Run the command with the settings there are; what went wrong is told in a sentence."""
     try:
         return asyncio.run(command(settings_at(home)))
-    except (SettingsError, DatabaseUnavailable) as error:
+    except (SettingsError, DatabaseUnavailable, ObjectStoreUnavailable, BytesMissing) as error:
         console.print(f"[red]{escape(str(error))}[/red]")
         return 1

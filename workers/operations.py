@@ -29,6 +29,7 @@ from projections.audit_trail import stored_type, told
 from projections.read_models import READ_MODELS
 from projections.shadow import RebuildRefused
 from workers.failures import failures, retry
+from workers.past import NoMoment, position_of, standing
 
 __all__ = ["failures", "log", "projections", "retry"]
 
@@ -75,7 +76,7 @@ def run_told(command: Awaitable[int], *, stopped: str = "") -> int:
             return await command
         except DatabaseUnavailable as error:
             console.print(f"[red]{error}[/red] ({error.details.get('reason')})")
-        except (NoDatabase, RebuildRefused) as error:
+        except (NoDatabase, RebuildRefused, NoMoment) as error:
             console.print(f"[red]{escape(str(error))}[/red]")
         return 1
 
@@ -124,10 +125,14 @@ def log(
     ] = None,
     since: Annotated[datetime | None, Parameter(help="Only from this time on, in UTC.")] = None,
     until: Annotated[datetime | None, Parameter(help="Only before this time, in UTC.")] = None,
+    as_of: Annotated[
+        str | None,
+        Parameter(help="Only what the log held at a time (as 2026-05-03T10:00Z) or position."),
+    ] = None,
     limit: Annotated[int, Parameter(help="How many to begin with.")] = 50,
     home: Path = HOME,
 ) -> int:
-    """Print the last events of the log, in readable lines."""
+    """Print the last events of the log, in readable lines; with --as-of also what stood then."""
     owner: str | None = None
     if tenant or user:
         owner = str(tenant_owner(tenant) if tenant else user_owner(user or ""))
@@ -135,10 +140,16 @@ def log(
 
     async def show() -> int:
         async with worker_pool(home) as pool:
+            upto = None if as_of is None else await position_of(pool, as_of)
             position = 0
-            for recorded in await newest_events(pool, wanted, limit=limit):
+            shown = msgspec.structs.replace(wanted, upto=upto)
+            for recorded in await newest_events(pool, shown, limit=limit):
                 _print(recorded)
                 position = recorded.position
+            if upto is not None:
+                for line in await standing(pool, upto, owner=owner, file=file):
+                    console.print(escape(line), soft_wrap=True)
+                return 0
             while follow:
                 await asyncio.sleep(POLL_SECONDS)
                 for recorded in await events_after(pool, wanted, position, limit=1000):

@@ -22,14 +22,9 @@ from adapters.telemetry import get_logger
 from application.jobs import Cause, Job, PlaceObjects, PurgeCache, PurgeObjects
 from application.policies import react
 from application.ports import JobQueue
-from domain.cache_events import CACHE_EVENTS
 from domain.errors import DatabaseUnavailable
 from domain.event import Recorded, before_unknown
-from domain.media_file_events import MEDIA_FILE_EVENTS
-from domain.reconciliation import RECONCILIATION_EVENTS
-from domain.rendition_events import RENDITION_EVENTS
-from domain.scan_events import SCAN_EVENTS
-from domain.tenant import TENANT_EVENTS
+from domain.event_catalogue import EVENTS
 from workers.process import pause, run
 
 BATCH = 200
@@ -104,15 +99,7 @@ def _delay(job: Job, now: datetime) -> float:
 async def main(settings: Settings, stop: asyncio.Event) -> int:
     """Follow the log until asked to stop, through outages of Postgres and Redis."""
     log = get_logger()
-    families = (
-        *MEDIA_FILE_EVENTS,
-        *RENDITION_EVENTS,
-        *SCAN_EVENTS,
-        *CACHE_EVENTS,
-        *TENANT_EVENTS,
-        *RECONCILIATION_EVENTS,
-    )
-    expect_events(event.TYPE for event in families)
+    expect_events(event.TYPE for event in EVENTS)
     pool = await open_pool(
         settings.database_url, role="media_worker", size=2, application_name="media-reactor"
     )

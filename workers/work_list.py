@@ -79,10 +79,8 @@ def _job(work: UnfinishedWork) -> Job:
             not_before = None if settled else work.not_before
             return PurgeObjects(media_id=work.stream, not_before=not_before)
         case "place":
-            settled = work.not_before is None or work.not_before <= work.due_at
-            return PlaceObjects(
-                media_id=work.stream, not_before=None if settled else work.not_before
-            )
+            # At once: until it is recorded the bytes may stand where everybody can read them.
+            return PlaceObjects(media_id=work.stream)
         case "cache":
             return PurgeCache(media_id=work.stream, not_before=work.not_before)
         case "verify":

@@ -6,28 +6,11 @@ from pathlib import Path
 import pytest
 
 from adapters.event_mapper import EVENT_TYPES, UPCASTERS
-from domain.cache_events import CACHE_EVENTS
 from domain.event import UnknownEvent
-from domain.media_file_events import MEDIA_FILE_EVENTS
-from domain.reconciliation import RECONCILIATION_EVENTS
-from domain.rendition_events import RENDITION_EVENTS
-from domain.scan_events import SCAN_EVENTS
-from domain.tenant import TENANT_EVENTS
-from domain.webhook_events import WEBHOOK_EVENTS
+from domain.event_catalogue import EVENTS
 
 EXAMPLES = Path(__file__).parents[1] / "stored_events"
-CURRENT = {
-    event.TYPE: event
-    for event in (
-        *MEDIA_FILE_EVENTS,
-        *RENDITION_EVENTS,
-        *RECONCILIATION_EVENTS,
-        *SCAN_EVENTS,
-        *CACHE_EVENTS,
-        *TENANT_EVENTS,
-        *WEBHOOK_EVENTS,
-    )
-}
+CURRENT = {event.TYPE: event for event in EVENTS}
 
 
 def example(stored_type: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from adapters.settings import Settings
+from api import bin as bin_
 from api import files, ingest, internal_app, signed_urls, upload_reports, uploads, webhooks
 from api.bodies import Body
 from api.openapi_routes import DESCRIBED
@@ -21,6 +22,8 @@ from tests.kit.http import WRITER, ApiClient, asked, refused
 from tests.kit.log import event_count
 
 MEDIA_ID = "media_xK9mQ2pLw3RtYb8c"
+OTHER_ID = "media_aB3nR7kWq5TzLc1v"
+COMMAND_ID = "cmd_019dd8a1c4e05c1f2a7b93d84e60"
 WEBHOOK_ID = "wh_7bC2dE5fG8hJ1kLm"
 JSON_TYPE = {"content-type": "application/json"}
 DEEP = 30_000
@@ -53,6 +56,7 @@ VALID: Mapping[str, tuple[str, str, dict[str, Any]]] = {
         {"expiresIn": 900, "download": True, "variant": "thumb_200"},
     ),
     "media.files.bulk_delete": ("POST", "/files/bulk-delete", {"ids": [MEDIA_ID]}),
+    "media.files.change": ("PATCH", f"/files/{OTHER_ID}", {"isPublic": False}),
     "media.webhooks.add": (
         "POST",
         "/webhooks",
@@ -217,7 +221,10 @@ def test_every_route_with_a_body_is_in_the_table() -> None:
     assert public | {INTERNAL} == set(VALID)
     known = [
         body.kind
-        for module in (uploads, upload_reports, ingest, files, signed_urls, webhooks, internal_app)
+        for module in (
+            *(uploads, upload_reports, ingest, files, signed_urls),
+            *(bin_, webhooks, internal_app),
+        )
         for body in vars(module).values()
         if isinstance(body, Body)
     ]
@@ -324,11 +331,14 @@ QUERIES = [
     ("GET", "/files"), ("GET", "/files/stats"), ("GET", f"/files/{MEDIA_ID}"),
     ("GET", f"/files/{MEDIA_ID}/download"), ("GET", f"/files/{MEDIA_ID}/history"),
     ("GET", f"/upload/{MEDIA_ID}"), ("POST", f"/files/{MEDIA_ID}/signed-url"),
+    ("GET", "/audit"), ("GET", "/audit/export?format=jsonl"),
 ]  # fmt: skip
 COMMANDS = [
     ("POST", "/upload/presign"), ("PATCH", "/upload/complete"), ("POST", "/files/bulk-delete"),
     ("POST", "/upload/ingest-url"), ("POST", "/upload/report"), ("DELETE", f"/files/{MEDIA_ID}"),
     ("POST", f"/files/{MEDIA_ID}/purge-cache"),
+    ("PATCH", f"/files/{OTHER_ID}"), ("POST", f"/files/{MEDIA_ID}/restore"),
+    ("POST", f"/files/{MEDIA_ID}/purge"), ("POST", f"/commands/{COMMAND_ID}/undo"),
 ]  # fmt: skip
 
 
@@ -348,6 +358,7 @@ async def test_a_wrong_header_is_refused(
 ) -> None:
     bodies = {path: body for _, path, body in VALID.values()}
     content = {"content": json.dumps(bodies[path])} if path in bodies else {}
+    client = client.but(permissions=f"{WRITER} media:audit.read")
     headers = {**client.headers, **(JSON_TYPE if content else {}), name: value.encode("latin-1")}
     answer = await client.http.request(method, path, headers=headers, **content)  # type: ignore[arg-type]
     status, code = HEADERS[name][0]
@@ -427,6 +438,53 @@ PARAMETERS = {
     "sort": [*TEXTS, "name", "createdat", "--createdAt", "createdAt,fileName"],
     "scope": [*TEXTS, "all", "tenant,user", "null"],
 }
+
+
+MOMENTS = [
+    *TEXTS, "yesterday", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-04-29", "-1", "1.5",
+    "2026-04-29T10:00:00", "2026-04-29T25:00:00Z", "0001-01-01T00:00:00%2B14:00", "9" * 19,
+    "9" * LONG, "2026-04-29T10:00:00 02:00", "%D9%A3",
+]  # fmt: skip
+OF_THE_TRAIL = {
+    "limit": NUMBERS,
+    "cursor": PARAMETERS["cursor"],
+    "file": [*TEXTS, "media_", MEDIA_ID + "x", "x'; DROP TABLE events;--"],
+    "actor": [*TEXTS, "user_1", "user:", "user:a/b", "admin:a", "user:a,user:b"],
+    "type": [
+        *TEXTS,
+        "file_deleted",
+        "media_file.file_deleted.v99",
+        "media_file.file_deleted,",
+        "*",
+    ],
+    "from": MOMENTS,
+    "to": MOMENTS,
+    "scope": PARAMETERS["scope"],
+    "format": [*TEXTS, "xml", "CSV", "csv,jsonl"],
+}
+
+
+@pytest.mark.parametrize("name", list(OF_THE_TRAIL))
+async def test_a_wrong_parameter_of_the_audit_trail_is_named(client: ApiClient, name: str) -> None:
+    auditor = client.but(permissions="media:audit.read")
+    paths = {"limit": ["/audit?"], "cursor": ["/audit?"], "format": ["/audit/export?"]}.get(
+        name, ["/audit?", "/audit/export?format=csv&"]
+    )
+    for path, value in itertools.product(paths, OF_THE_TRAIL[name]):
+        answer = await auditor.send("GET", f"{path}{name}={value}")
+        body = refused_with(answer, {INVALID, "INVALID_CURSOR"})
+        assert body["code"] == "INVALID_CURSOR" or body["details"]["field"] == name, value
+        twice = await auditor.send("GET", f"{path}{name}={value}&{name}={value}")
+        assert twice.status_code == 400
+    refused(await auditor.send("GET", "/audit/export"), 400, "MISSING_FIELDS")
+
+
+@pytest.mark.parametrize("path", ["/files", "/files/stats", f"/files/{MEDIA_ID}"])
+async def test_what_is_no_moment_of_the_past_is_refused(client: ApiClient, path: str) -> None:
+    for value in [*MOMENTS, "9999-12-31T23:59:59Z"]:
+        answer = await client.send("GET", f"{path}?asOf={value}")
+        refused(answer, 400, INVALID, "asOf")
+    refused(await client.send("GET", f"{path}?asOf=1&asOf=1"), 400, INVALID, "asOf")
 
 
 @pytest.mark.parametrize("name", list(PARAMETERS))

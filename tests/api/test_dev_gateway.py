@@ -176,6 +176,33 @@ async def test_a_service_that_does_not_answer_is_a_502_in_the_envelope(
     )
 
 
+async def test_a_live_stream_ends_upstream_when_its_reader_goes(
+    settings: Settings, tmp_path: Path
+) -> None:
+    ended = asyncio.Event()
+
+    async def endless(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"id: 1\n\n", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        ended.set()
+
+    async with (
+        serving(endless) as port,
+        open_gateway(msgspec.structs.replace(settings, port=port), built=tmp_path) as gateway,
+        serving(gateway) as own,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}") as client,
+    ):
+        async with client.stream("GET", "/api/media/files/events") as stream:
+            assert await anext(stream.aiter_raw()) == b"id: 1\n\n"
+            assert not ended.is_set()
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+
 def test_it_does_not_start_in_production(settings: Settings) -> None:
     secret = "s" * 40
     production = environment(

@@ -68,7 +68,7 @@ async def test_the_library_the_log_and_the_queue_are_told(
     assert (await metrics(internal))["media_queue_oldest_seconds"] > first
     assert after['media_source_up{source="postgres"}'] == 1
     assert after['media_source_up{source="redis"}'] == 1
-    for follower in ("file_list_v2", "storage_stats_v1", "pending_uploads_v1", "audit_trail_v1"):
+    for follower in ("file_list_v2", "storage_stats_v1", "pending_uploads_v1", "audit_trail_v2"):
         assert after[f'media_follower_lag_seconds{{follower="{follower}"}}'] >= 0
         assert after[f'media_follower_position{{follower="{follower}"}}'] > 0
     assert after['media_projected_events_total{read_model="file_list_v2"}'] > 0

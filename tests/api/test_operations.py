@@ -79,6 +79,8 @@ async def test_the_documentation_is_there_only_where_it_is_wanted(
         "/files/{media_id}/download",
         "/files/{media_id}/history",
         "/files/bulk-delete",
+        "/audit",
+        "/audit/export",
         "/webhooks",
         "/webhooks/{webhook_id}",
         "/webhooks/{webhook_id}/deliveries",

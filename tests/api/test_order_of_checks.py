@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from api import files, operations, uploads
+from api.public_routes import ROUTES
 from api.routes import OPEN
 from domain.access import Permission
 from tests.kit.http import ApiClient, asked, refused
@@ -12,7 +12,7 @@ ASKED_OF_NOBODY = {"media.health", "media.ready"}
 
 
 def test_every_public_route_says_who_may_use_it_and_what_it_logs() -> None:
-    for handler in [*uploads.ROUTES, *files.ROUTES, *operations.ROUTES]:
+    for handler in ROUTES:
         assert handler.opt["event"].startswith("media.")
         expected = {OPEN} if handler.opt["event"] in ASKED_OF_NOBODY else set(Permission)
         assert handler.opt["access"] in expected
@@ -32,7 +32,7 @@ async def test_a_wrong_method_is_405_and_names_the_right_ones(http: httpx.AsyncC
     assert answer.headers["allow"] == "GET, OPTIONS"
     answer = await http.post("/files/media_xK9mQ2pLw3RtYb8c")
     refused(answer, 405, "METHOD_NOT_ALLOWED")
-    assert answer.headers["allow"] == "DELETE, GET, OPTIONS"
+    assert answer.headers["allow"] == "DELETE, GET, OPTIONS, PATCH"
 
 
 async def test_options_needs_no_key(http: httpx.AsyncClient) -> None:
@@ -40,7 +40,7 @@ async def test_options_needs_no_key(http: httpx.AsyncClient) -> None:
     assert answer.status_code == 204
     assert answer.headers["allow"] == "OPTIONS, POST"
     answer = await http.options("/files/media_xK9mQ2pLw3RtYb8c")
-    assert answer.headers["allow"] == "DELETE, GET, OPTIONS"
+    assert answer.headers["allow"] == "DELETE, GET, OPTIONS, PATCH"
     assert answer.content == b""
 
 
@@ -114,6 +114,7 @@ async def test_a_user_id_that_could_leave_its_namespace_is_nobody(
         ("blog:posts.write,media:files.read, media:files.write", True, True),
         ("media:files.read media:files.write", True, True),
         ("system:owner", True, True),
+        ("media:audit.read", False, False),
         ("media:files", False, False),
         ("MEDIA:FILES.READ", False, False),
         ("", False, False),

@@ -48,6 +48,8 @@ async def test_the_routes_of_webhooks_leave_one_line_each(client: ApiClient, lin
     for event in WEBHOOKS:
         (line,) = lines.of(event)
         of_one = set() if event == "media.webhooks.list" else {"webhookId"}
+        if event not in {"media.webhooks.list", "media.webhooks.get", "media.webhooks.deliveries"}:
+            of_one = of_one | {"commandId"}
         assert set(line) == ALWAYS | CALLER | {"position"} | of_one, event
 
 
@@ -63,20 +65,37 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
     await client.get(f"/upload/{media_id}")
     told = {"mediaId": media_id, "stage": "put", "status": 500, "attempt": 2}
     await client.send("POST", "/upload/report", json=told)
+    await client.send("PATCH", f"/files/{media_id}", json={"isPublic": True})
     await client.delete(media_id)
+    restored = await client.send("POST", f"/files/{media_id}/restore")
+    command = restored.headers["media-command-id"]
+    await client.send("POST", f"/commands/{command}/undo")
+    owner = client.but(permissions="system:owner")
+    await owner.send("POST", f"/files/{media_id}/purge")
     await client.send("POST", "/files/bulk-delete", json={"ids": [media_id]})
+    auditor = client.but(permissions="media:audit.read")
+    for path in ("/audit", "/audit/export?format=csv"):
+        assert (await auditor.send("GET", path)).status_code == 200
     known = {
-        "media.upload.presign": CALLER | FILE | {"position"},
-        "media.upload.complete": CALLER | FILE | {"position"},
+        "media.upload.presign": CALLER | FILE | {"position", "commandId"},
+        "media.upload.complete": CALLER | FILE | {"position", "commandId"},
         "media.upload.status": CALLER | FILE | {"position"},
-        "media.upload.report": CALLER | FILE | {"position", "stage", "putStatus", "attempt"},
+        "media.upload.report": CALLER
+        | FILE
+        | {"position", "stage", "putStatus", "attempt", "commandId"},
         "media.files.list": CALLER | {"position"},
         "media.files.stats": CALLER | {"position"},
         "media.files.get": CALLER | FILE | {"position"},
         "media.files.download": CALLER | FILE | {"position"},
         "media.files.history": CALLER | {"mediaId", "position"},
-        "media.files.delete": CALLER | FILE | {"position"},
-        "media.files.bulk_delete": CALLER | {"count", "position"},
+        "media.files.change": CALLER | FILE | {"position", "commandId"},
+        "media.files.delete": CALLER | FILE | {"position", "commandId"},
+        "media.files.restore": CALLER | FILE | {"position", "commandId"},
+        "media.files.purge": CALLER | FILE | {"position", "commandId"},
+        "media.files.bulk_delete": CALLER | {"count", "position", "commandId"},
+        "media.commands.undo": CALLER | {"count", "position", "commandId", "undoes"},
+        "media.audit.list": CALLER | {"count", "position"},
+        "media.audit.export": CALLER | {"format", "position"},
     }
     source = {"url": "https://example.com/hero.png", "serviceCode": "blog"}
     asking = {"prefer": "respond-async"}

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -146,11 +146,8 @@ def test_a_change_of_visibility_sends_the_bytes_elsewhere() -> None:
 
 def test_bytes_are_placed_once_and_only_when_nobody_can_write_any_more() -> None:
     late = after(minutes=1)
-    life: list[Event | tuple[datetime, Event]] = [
-        REQUESTED,
-        COMPLETED,
-        (late, deleted(settles_at=after(minutes=2), bin_until=after(hours=9))),
-    ]
+    binned = (late, deleted(settles_at=after(minutes=2), bin_until=after(hours=9)))
+    life = (REQUESTED, COMPLETED, binned)
     for at in (late, after(seconds=119)):
         Given(*life).when(lambda file, at=at: bin_.record_placement(file, at=at)).then()  # type: ignore[misc]
     Given(*life).when(lambda file: bin_.record_placement(file, at=after(minutes=2))).then(

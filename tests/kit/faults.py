@@ -19,19 +19,22 @@ class FaultyObjectStore:
         self.away = False
         self.blind = False
         """Whether it does not see yet what has just been stored in incoming."""
+        self.refusing: set[Bucket] = set()
+        """Buckets that answer nothing while the others do."""
         self.before_look: Callable[[], Awaitable[None]] | None = None
         self.before_copy: Callable[[], Awaitable[None]] | None = None
+        self.before_delete: Callable[[], Awaitable[None]] | None = None
         self.after_write_file: Callable[[], Awaitable[None]] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def _check(self) -> None:
-        if self.away:
+    def _check(self, *buckets: Bucket) -> None:
+        if self.away or self.refusing.intersection(buckets):
             raise ObjectStoreUnavailable("The object store does not answer.")
 
     async def head(self, bucket: Bucket, key: str) -> StoredObject | None:
-        self._check()
+        self._check(bucket)
         if self.before_look is not None and bucket == "incoming":
             hook, self.before_look = self.before_look, None
             await hook()
@@ -42,7 +45,7 @@ class FaultyObjectStore:
     async def copy(
         self, key: str, *, source: Bucket, target: Bucket, etag: str, headers: ObjectHeaders
     ) -> None:
-        self._check()
+        self._check(source, target)
         if self.before_copy is not None:
             hook, self.before_copy = self.before_copy, None
             await hook()
@@ -62,5 +65,8 @@ class FaultyObjectStore:
             await hook()
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
-        self._check()
+        self._check(bucket)
+        if self.before_delete is not None:
+            hook, self.before_delete = self.before_delete, None
+            await hook()
         await self._real.delete(bucket, keys)

@@ -4,8 +4,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +27,12 @@ class Up:
     """One `./dev up`, and what it printed."""
 
     def __init__(
-        self, home: Path, *options: str, edge_port: int | None = None, web: bool = False
+        self,
+        home: Path,
+        *options: str,
+        edge_port: int | None = None,
+        web: bool = False,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.home = home
         self.ports = [free_port(), free_port(), edge_port or free_port()]
@@ -40,7 +46,7 @@ class Up:
                     *("--port", api, "--internal-port", internal, "--edge-port", edge, *options),
                 ],
                 cwd=ROOT,
-                env=child_environment({}, defaults=UNLIMITED),
+                env=child_environment(dict(settings), defaults=UNLIMITED),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -25,7 +25,7 @@ TABLES = (
     "storage_stats_v1",
     "storage_stats_v1_pending",
     "pending_uploads_v1",
-    "audit_trail_v1",
+    "audit_trail_v2",
     "unfinished_work_v3",
 )
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.kit.browser import ARGUMENTS, Visitor, chromium
+from tests.kit.http_source import HttpSource, http_source
 from tests.kit.up import Up
 
 counter = itertools.count(1)
@@ -14,9 +15,18 @@ expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+async def source() -> AsyncIterator[HttpSource]:
+    """A server that the service may fetch from."""
+    async with http_source() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory: pytest.TempPathFactory, source: HttpSource) -> Iterator[Up]:
     """One `./dev up` with its dashboard."""
-    one = Up(tmp_path_factory.mktemp("web") / "home", "--ephemeral", web=True)
+    home = tmp_path_factory.mktemp("web") / "home"
+    settings = {"MEDIA_PERMITTED_SOURCES": source.pair}
+    one = Up(home, "--ephemeral", web=True, settings=settings)
     one.until_ready()
     yield one
     assert one.end() == 0

@@ -7,6 +7,8 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.kit.browser import Visitor, file
+from tests.kit.http_source import HttpSource, response
+from tests.kit.samples import sample
 
 pytestmark = pytest.mark.timeout(180)
 BUCKET = re.compile(r"X-Amz-Signature")
@@ -154,3 +156,37 @@ async def test_the_tray_survives_navigation_and_an_upload_can_be_cancelled(
     await visitor.uploaded(1)
     await expect(visitor.page.get_by_role("main")).to_contain_text("first.png")
     await expect(visitor.page.get_by_role("definition").first).to_have_text("01")
+
+
+async def test_a_pasted_link_is_fetched_and_one_that_may_not_be_says_why(
+    visitor: Visitor, source: HttpSource
+) -> None:
+    page = visitor.page
+    source.answers["/hero.png?size=2"] = response(
+        sample("image/png"), headers=[("Content-Type", "image/png")]
+    )
+    await visitor.open()
+    paste = """(text) => {
+        const data = new DataTransfer();
+        data.setData("text/plain", text);
+        const options = { bubbles: true, cancelable: true, clipboardData: data };
+        document.body.dispatchEvent(new ClipboardEvent("paste", options));
+    }"""
+    await page.evaluate(paste, f" {source.url('/hero.png?size=2')}\n")
+    await visitor.uploaded(1)
+    await visitor.files("hero.png")
+
+    await page.get_by_role("button", name="From a link").click()
+    field = page.get_by_label("Link to a file")
+    await field.fill("no link")
+    await field.press("Enter")
+    await expect(page.get_by_text("That is no link.")).to_be_visible()
+    await field.fill("http://127.0.0.1:1/inside.png")
+    await field.press("Enter")
+    tray = page.get_by_role("region", name="Uploads", exact=True)
+    await expect(tray.get_by_role("listitem").first).to_contain_text("inside.png")
+    await expect(tray.get_by_role("heading")).to_have_text("01 failed")
+    await visitor.files("hero.png")
+    # The browser shows every refusal in red, this one too.
+    assert all("400" in one for one in visitor.complaints)
+    visitor.complaints.clear()

@@ -220,7 +220,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who did what to a file, also after it is gone.
+         * Who did what to a file, and what that changed; also after it is gone.
          * @description Needs the permission `media:files.read`.
          */
         get: operations["media.files.history"];
@@ -283,7 +283,7 @@ export interface paths {
         put?: never;
         /**
          * Take back all that a command did, or nothing.
-         * @description Needs the permission `media:files.write`. At most 10 a minute for each tenant.
+         * @description Needs the permission `media:files.write`.
          */
         post: operations["media.commands.undo"];
         delete?: never;
@@ -304,6 +304,46 @@ export interface paths {
          * @description Needs the permission `media:files.read`.
          */
         get: operations["media.files.events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what in the workspace, newest first, a page at a time.
+         * @description Needs the permission `media:audit.read`. At most 120 a minute for each user.
+         */
+        get: operations["media.audit.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole audit trail, or what the filters let through, as a file.
+         * @description Needs the permission `media:audit.read`. At most 6 a minute for each tenant.
+         */
+        get: operations["media.audit.export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -503,6 +543,74 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AuditLine
+         * @description Lines of this kind, newest first. Only a last line `export.complete` says that all came.
+         */
+        AuditLine: {
+            /** @description In the log. */
+            position: string;
+            /** @description When; empty in the last line. */
+            at: string;
+            /** @description The event's stored name; `export.complete` of the last line. */
+            type: string;
+            /** @description A file's id, a webhook's, or `tenant_<id>`. */
+            subject: string;
+            /** @description 0 in the last line. */
+            version: number;
+            /** @description `user:…`, or the process that did it. */
+            actor: string;
+            /** @description On what ground the actor was let in. */
+            access: string;
+            /** @description The command it was part of. */
+            commandId: string;
+            /** @description The `x-request-id` of the request that caused it. */
+            requestId: string;
+            /** @description The event's own fields. */
+            data: unknown;
+        };
+        /**
+         * AuditList
+         * @description One page of the audit trail.
+         */
+        AuditList: {
+            /** @description Newest first; may be short, even empty, also when more follow. */
+            items: components["schemas"]["AuditEntry"][];
+            /** @description For the next page; null at the end. */
+            nextCursor: string | null;
+        };
+        /**
+         * AuditEntry
+         * @description One event: who did what to what, on which ground, in which request.
+         */
+        AuditEntry: {
+            /** @description In the log. */
+            position: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description The event's stored name (docs/events.md). */
+            type: string;
+            /** @description A file's id, a webhook's, or `tenant_<id>`. */
+            subject: string;
+            /** @description 1 for the first of its stream. */
+            version: number;
+            /** @description `user:…`, or the process that did it. */
+            actor: string;
+            /**
+             * @description On what ground the actor was let in.
+             * @enum {string}
+             */
+            access: "workspace" | "uploader" | "owner_bypass" | "system";
+            /** @description The command it was part of. */
+            commandId: string;
+            /** @description The `x-request-id` of the request that caused it. */
+            requestId: string;
+            /** @description The event's own fields. */
+            data: unknown;
+        };
         /**
          * BulkDelete
          * @description Delete many files at once; repeats count once.
@@ -793,12 +901,12 @@ export interface components {
         };
         /**
          * HistoryEntry
-         * @description One event of a file, as `GET /files/{id}/history` shows it.
+         * @description One event of a file: who, on which ground, in which request, and what it changed.
          */
         HistoryEntry: {
             /** @description In the log. */
             position: string;
-            /** @description 1 for the file's first. */
+            /** @description 1 for the first of its stream. */
             version: number;
             /** @description The event's stored name (docs/events.md). */
             type: string;
@@ -814,8 +922,26 @@ export interface components {
              * @enum {string}
              */
             access: "workspace" | "uploader" | "owner_bypass" | "system";
+            /** @description The command it was part of. */
+            commandId: string;
+            /** @description The `x-request-id` of the request that caused it. */
+            requestId: string;
             /** @description The event's own fields. */
             data: unknown;
+            /** @description What became of the file's fields, in that event. */
+            changes: components["schemas"]["FieldDiff"][];
+        };
+        /**
+         * FieldDiff
+         * @description One field of the file, before and after.
+         */
+        FieldDiff: {
+            /** @description Its name. */
+            field: string;
+            /** @description Before; null where there was no file. */
+            from: unknown;
+            /** @description After. */
+            to: unknown;
         };
         /**
          * IngestUrl
@@ -2492,6 +2618,11 @@ export interface operations {
                  */
                 scope?: "tenant" | "user";
                 /**
+                 * @description The library as it was: at a time (RFC 3339), or at a position of the log. `Media-Position` says which position was told of.
+                 * @example 2026-04-29T12:00:00Z
+                 */
+                asOf?: string;
+                /**
                  * @description `deleted` lists the bin: what was deleted and can be restored.
                  * @example uploaded
                  */
@@ -2539,7 +2670,8 @@ export interface operations {
                 };
             };
             /**
-             * @description `INVALID_CURSOR` A page cursor that is not ours, was altered, or belongs to another query.
+             * @description `AS_OF_TOO_LARGE` The library had more events by then than a question about the past may read.
+             *     `INVALID_CURSOR` A page cursor that is not ours, was altered, or belongs to another query.
              *     `INVALID_FIELD` A field or parameter is present but wrong.
              */
             400: {
@@ -2557,7 +2689,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {unknown} */
-                        code?: "INVALID_CURSOR" | "INVALID_FIELD";
+                        code?: "AS_OF_TOO_LARGE" | "INVALID_CURSOR" | "INVALID_FIELD";
                         /** @constant */
                         status?: 400;
                     } & components["schemas"]["Envelope"];
@@ -2656,6 +2788,28 @@ export interface operations {
                     } & components["schemas"]["Envelope"];
                 };
             };
+            /** @description `AS_OF_BUSY` As many questions about the past are being answered as one process answers at once. */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "AS_OF_BUSY";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
         };
     };
     "media.files.stats": {
@@ -2666,6 +2820,11 @@ export interface operations {
                  * @example tenant
                  */
                 scope?: "tenant" | "user";
+                /**
+                 * @description The library as it was: at a time (RFC 3339), or at a position of the log. `Media-Position` says which position was told of.
+                 * @example 2026-04-29T12:00:00Z
+                 */
+                asOf?: string;
             };
             header?: {
                 /**
@@ -2702,7 +2861,10 @@ export interface operations {
                     "application/json": components["schemas"]["StorageStats"];
                 };
             };
-            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            /**
+             * @description `AS_OF_TOO_LARGE` The library had more events by then than a question about the past may read.
+             *     `INVALID_FIELD` A field or parameter is present but wrong.
+             */
             400: {
                 headers: {
                     /** @description The request's id. */
@@ -2712,7 +2874,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {unknown} */
-                        code?: "INVALID_FIELD";
+                        code?: "AS_OF_TOO_LARGE" | "INVALID_FIELD";
                         /** @constant */
                         status?: 400;
                     } & components["schemas"]["Envelope"];
@@ -2769,11 +2931,33 @@ export interface operations {
                     } & components["schemas"]["Envelope"];
                 };
             };
+            /** @description `AS_OF_BUSY` As many questions about the past are being answered as one process answers at once. */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "AS_OF_BUSY";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
         };
     };
     "media.files.get": {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The library as it was: at a time (RFC 3339), or at a position of the log. `Media-Position` says which position was told of.
+                 * @example 2026-04-29T12:00:00Z
+                 */
+                asOf?: string;
+            };
             header?: {
                 /**
                  * @description The workspace; absent for a personal request.
@@ -4099,12 +4283,6 @@ export interface operations {
                     "media-position": string;
                     /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
                     "media-command-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4116,12 +4294,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4138,12 +4310,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4163,12 +4329,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4185,12 +4345,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4212,12 +4366,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4229,30 +4377,6 @@ export interface operations {
                     } & components["schemas"]["Envelope"];
                 };
             };
-            /** @description `RATE_LIMITED` The tenant or user asked more often than the route allows (spec 6.7). */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
-                    /** @description Seconds to wait. */
-                    "retry-after": number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {unknown} */
-                        code?: "RATE_LIMITED";
-                        /** @constant */
-                        status?: 429;
-                    } & components["schemas"]["Envelope"];
-                };
-            };
             /**
              * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
              *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
@@ -4261,12 +4385,6 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
-                    /** @description Requests a minute; absent while nothing is counted. */
-                    "ratelimit-limit"?: number;
-                    /** @description How many more are free now. */
-                    "ratelimit-remaining"?: number;
-                    /** @description Seconds until the next one is free. */
-                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4390,6 +4508,409 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.audit.list": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Entries a page.
+                 * @example 50
+                 */
+                limit?: number;
+                /** @description `nextCursor` of the page before, with the same filters. */
+                cursor?: string;
+                /**
+                 * @description Only this file.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                file?: string;
+                /**
+                 * @description Only what this person or process did.
+                 * @example user:user_789
+                 */
+                actor?: string;
+                /**
+                 * @description One event type (docs/events.md), or several by comma; without its version all versions of it.
+                 * @example media_file.file_deleted
+                 */
+                type?: string;
+                /**
+                 * @description The first that counts: a time (RFC 3339), or a position of the log.
+                 * @example 2026-04-01T00:00:00Z
+                 */
+                from?: string;
+                /**
+                 * @description The first that counts no more: a time, or a position.
+                 * @example 2026-05-01T00:00:00Z
+                 */
+                to?: string;
+                /**
+                 * @description The workspace's files, or the caller's personal ones; without a workspace always those.
+                 * @example tenant
+                 */
+                scope?: "tenant" | "user";
+            };
+            header?: {
+                /**
+                 * @description The workspace; absent for a personal request.
+                 * @example ls_abc123
+                 */
+                "x-tenant-id"?: string;
+                /**
+                 * @description Answer with what was written up to here; waits for at most 2 s.
+                 * @example 51971153158144
+                 */
+                "Media-Position"?: string;
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of the audit trail. */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description The place in the log that was written, or up to which this is known. */
+                    "media-position": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /**
+             * @description `INVALID_CURSOR` A page cursor that is not ours, was altered, or belongs to another query.
+             *     `INVALID_FIELD` A field or parameter is present but wrong.
+             */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_CURSOR" | "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNAUTHORIZED` The gateway's key or the caller's identity is missing or wrong. */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNAUTHORIZED";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `FORBIDDEN` The caller lacks a permission (spec 6.2). */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "FORBIDDEN";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` The tenant or user asked more often than the route allows (spec 6.7). */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RATE_LIMITED";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.audit.export": {
+        parameters: {
+            query?: {
+                /**
+                 * @description JSON Lines or CSV (RFC 4180). Needed.
+                 * @example jsonl
+                 */
+                format?: "jsonl" | "csv";
+                /**
+                 * @description Only this file.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                file?: string;
+                /**
+                 * @description Only what this person or process did.
+                 * @example user:user_789
+                 */
+                actor?: string;
+                /**
+                 * @description One event type (docs/events.md), or several by comma; without its version all versions of it.
+                 * @example media_file.file_deleted
+                 */
+                type?: string;
+                /**
+                 * @description The first that counts: a time (RFC 3339), or a position of the log.
+                 * @example 2026-04-01T00:00:00Z
+                 */
+                from?: string;
+                /**
+                 * @description The first that counts no more: a time, or a position.
+                 * @example 2026-05-01T00:00:00Z
+                 */
+                to?: string;
+                /**
+                 * @description The workspace's files, or the caller's personal ones; without a workspace always those.
+                 * @example tenant
+                 */
+                scope?: "tenant" | "user";
+            };
+            header?: {
+                /**
+                 * @description The workspace; absent for a personal request.
+                 * @example ls_abc123
+                 */
+                "x-tenant-id"?: string;
+                /**
+                 * @description Answer with what was written up to here; waits for at most 2 s.
+                 * @example 51971153158144
+                 */
+                "Media-Position"?: string;
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lines of this kind, newest first. Only a last line `export.complete` says that all came. */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description The place in the log that was written, or up to which this is known. */
+                    "media-position": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": components["schemas"]["AuditLine"];
+                    "text/csv": components["schemas"]["AuditLine"];
+                };
+            };
+            /**
+             * @description `INVALID_FIELD` A field or parameter is present but wrong.
+             *     `MISSING_FIELDS` Required fields are absent.
+             */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD" | "MISSING_FIELDS";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNAUTHORIZED` The gateway's key or the caller's identity is missing or wrong. */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNAUTHORIZED";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `FORBIDDEN` The caller lacks a permission (spec 6.2). */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "FORBIDDEN";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` The tenant or user asked more often than the route allows (spec 6.7). */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RATE_LIMITED";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
                     [name: string]: unknown;
                 };
                 content: {

@@ -15,15 +15,6 @@ export const MEDIA_TYPES: Readonly<Record<string, { category: Category; extensio
   "application/pdf": { category: "document", extension: "pdf" },
 };
 export const MAX_FILE_BYTES = 10 * MEBIBYTE;
-/** An original up to here may stand in for a thumbnail that does not exist. */
-const MAX_INLINE_ORIGINAL_BYTES = 2 * MEBIBYTE;
-
-/** The picture of a file in a grid, or null where a symbol has to do: never a video or a PDF. */
-export function thumbnailUrl(file: FileResource): string | null {
-  const small = file.category === "image" && file.fileSize <= MAX_INLINE_ORIGINAL_BYTES;
-  return small ? file.url : null;
-}
-
 /** What to write into a Markdown text to show the file, or link to it. */
 export function markdownOf(file: FileResource): string {
   const text = file.fileName.replace(/[\\[\]]/g, "\\$&");

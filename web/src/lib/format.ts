@@ -52,3 +52,23 @@ export function formatAgo(at: string, now: number = Date.now()): string {
   }
   return "just now";
 }
+
+/** A length of time as players show it: `0:07`, `1:02:09`. */
+export function formatDuration(milliseconds: number): string {
+  const seconds = Math.round(milliseconds / 1000);
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const [hours = 0, minutes = 0, rest = 0] = parts;
+  const tail = `${String(minutes).padStart(hours > 0 ? 2 : 1, "0")}:${String(rest).padStart(2, "0")}`;
+  return hours > 0 ? `${hours}:${tail}` : tail;
+}
+
+const FROM_NOW = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+
+/** How long until then, as in `in 29 days`. */
+export function formatUntil(at: string, now: number = Date.now()): string {
+  const seconds = Math.max(0, (new Date(at).getTime() - now) / 1000);
+  for (const [unit, length] of STEPS) {
+    if (seconds >= length) return FROM_NOW.format(Math.floor(seconds / length), unit);
+  }
+  return "in a moment";
+}

@@ -1,11 +1,12 @@
 import { createRouter } from "@tanstack/react-router";
+import { bin } from "./bin";
 import { blogEditor } from "./blog-editor";
 import { library } from "./library";
 import { overview } from "./overview";
 import { root } from "./root";
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, library, blogEditor]),
+  routeTree: root.addChildren([overview, library, bin, blogEditor]),
   defaultPreload: "intent",
   scrollRestoration: true,
 });

@@ -62,3 +62,14 @@ export function NoPermission() {
 export function Skeleton({ className }: { className?: string }) {
   return <div aria-hidden className={cn("animate-pulse bg-muted", className)} />;
 }
+
+/** A page of which nothing is known yet, not even whether the person may see it. */
+export function PageSkeleton() {
+  return (
+    <div role="status" aria-label="Loading" className="space-y-6">
+      <Skeleton className="h-8 w-64 max-w-full" />
+      <Skeleton className="h-20" />
+      <Skeleton className="h-64" />
+    </div>
+  );
+}

@@ -160,8 +160,16 @@ export function FileGrid(props: Props) {
                 />
               );
             })}
+            {row.index === rows - 1 && !hasMore && <Rest count={rows * columns - files.length} />}
           </div>
         ))}
     </div>
   );
+}
+
+/** The places of the last row that no file takes. */
+function Rest({ count }: { count: number }) {
+  return Array.from({ length: count }, (_, index) => index).map((place) => (
+    <span key={place} aria-hidden className="stripes border-r border-b opacity-60" />
+  ));
 }

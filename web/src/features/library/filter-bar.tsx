@@ -3,8 +3,9 @@ import { LayoutGrid, List } from "lucide-react";
 import { SearchField } from "@/components/ui/search-field";
 import { Segments } from "@/components/ui/segments";
 import { Select } from "@/components/ui/select";
-import { type Sort, statsQuery } from "./file-cache";
+import { statsQuery } from "./file-cache";
 import { CATEGORIES, type LibrarySearch, SORTS } from "./library-search";
+import type { Sort } from "./list-edits";
 
 const TYPES = [{ value: "all", label: "All" }, ...CATEGORIES] as const;
 const VIEWS = [

@@ -1,5 +1,5 @@
 import type { Category } from "@/lib/api";
-import type { FileFilter, Sort } from "./file-cache";
+import type { FileFilter, Sort } from "./list-edits";
 
 /** What the address of the Library says: reload, back and a shared link show the same. */
 export interface LibrarySearch extends FileFilter {

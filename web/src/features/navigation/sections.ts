@@ -1,7 +1,5 @@
 import {
-  FolderOpen,
   Images,
-  LayoutDashboard,
   type LucideIcon,
   MessageCircle,
   Newspaper,
@@ -9,6 +7,7 @@ import {
   Share2,
   ShoppingBag,
 } from "lucide-react";
+import type { Permission } from "@/features/session/session";
 
 export interface Section {
   title: string;
@@ -16,8 +15,9 @@ export interface Section {
   status: "stable" | "coming_soon";
   pages: {
     title: string;
-    to: "/dashboard/media" | "/dashboard/media/files" | "/blog/editor";
-    icon: LucideIcon;
+    to: "/dashboard/media" | "/dashboard/media/files" | "/dashboard/media/bin" | "/blog/editor";
+    /** Only for those who may. */
+    needs?: Permission;
   }[];
 }
 
@@ -28,8 +28,9 @@ export const SECTIONS: readonly Section[] = [
     icon: Images,
     status: "stable",
     pages: [
-      { title: "Overview", to: "/dashboard/media", icon: LayoutDashboard },
-      { title: "Library", to: "/dashboard/media/files", icon: FolderOpen },
+      { title: "Overview", to: "/dashboard/media" },
+      { title: "Library", to: "/dashboard/media/files" },
+      { title: "Bin", to: "/dashboard/media/bin", needs: "media:files.write" },
     ],
   },
   { title: "Blog", icon: PenLine, status: "coming_soon", pages: [] },
@@ -41,6 +42,6 @@ export const SECTIONS: readonly Section[] = [
     title: "Demo",
     icon: PenLine,
     status: "stable",
-    pages: [{ title: "Blog editor", to: "/blog/editor", icon: PenLine }],
+    pages: [{ title: "Blog editor", to: "/blog/editor" }],
   },
 ];

@@ -4,10 +4,11 @@ import { Menu } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Sheet, SheetContent } from "@/components/ui/sheet";
-import { ErrorState, NoPermission } from "@/components/ui/states";
+import { ErrorState, NoPermission, PageSkeleton } from "@/components/ui/states";
 import { Toaster } from "@/components/ui/toaster";
 import { TooltipProvider } from "@/components/ui/tooltip";
 import { watchUploads } from "@/features/library/file-cache";
+import { useLiveLibrary } from "@/features/live/use-live-library";
 import { PersonSwitch } from "@/features/session/person-switch";
 import { sessionQuery, useCan } from "@/features/session/session";
 import { UploadTray } from "@/features/uploads/upload-tray";
@@ -23,6 +24,7 @@ export function Shell() {
   const canRead = useCan("media:files.read");
   const canWrite = useCan("media:files.write");
   useEffect(() => watchUploads(), []);
+  useLiveLibrary(canRead);
   return (
     <TooltipProvider delayDuration={300}>
       <a
@@ -69,7 +71,9 @@ export function Shell() {
             ) : (
               <NoPermission />
             )
-          ) : null}
+          ) : (
+            <PageSkeleton />
+          )}
         </main>
       </div>
       {canWrite && <WindowDrop serviceCode={inBlog ? "blog" : "workspace"} />}

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { Badge } from "@/components/ui/heading";
+import { useMay } from "@/features/session/session";
 import { SECTIONS } from "./sections";
 
 export function Brand() {
@@ -17,6 +18,7 @@ export function Brand() {
 }
 
 export function Sidebar({ onNavigate }: { onNavigate?: () => void }) {
+  const may = useMay();
   return (
     <nav aria-label="Dashboard" className="flex flex-1 flex-col gap-1 overflow-y-auto py-4">
       {SECTIONS.map((section) => (
@@ -29,18 +31,20 @@ export function Sidebar({ onNavigate }: { onNavigate?: () => void }) {
             {section.status === "coming_soon" && <Badge className="text-[9px]">Soon</Badge>}
           </p>
           <ul>
-            {section.pages.map((page) => (
-              <li key={page.to}>
-                <Link
-                  to={page.to}
-                  activeOptions={{ exact: true, includeSearch: false }}
-                  onClick={() => onNavigate?.()}
-                  className="flex h-9 items-center gap-2.5 border-l-2 border-transparent pr-4 pl-[2.55rem] text-sm text-muted-foreground transition-colors hover:bg-muted hover:text-foreground data-[status=active]:border-accent data-[status=active]:bg-muted data-[status=active]:font-medium data-[status=active]:text-foreground"
-                >
-                  {page.title}
-                </Link>
-              </li>
-            ))}
+            {section.pages
+              .filter(({ needs }) => needs === undefined || may(needs))
+              .map((page) => (
+                <li key={page.to}>
+                  <Link
+                    to={page.to}
+                    activeOptions={{ exact: true, includeSearch: false }}
+                    onClick={() => onNavigate?.()}
+                    className="flex h-9 items-center gap-2.5 border-l-2 border-transparent pr-4 pl-[2.55rem] text-sm text-muted-foreground transition-colors hover:bg-muted hover:text-foreground data-[status=active]:border-accent data-[status=active]:bg-muted data-[status=active]:font-medium data-[status=active]:text-foreground"
+                  >
+                    {page.title}
+                  </Link>
+                </li>
+              ))}
           </ul>
         </div>
       ))}

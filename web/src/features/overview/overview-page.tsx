@@ -90,12 +90,7 @@ export function OverviewPage() {
               </EmptyState>
             )}
           </section>
-          {recent.length > 0 && (
-            <section className="space-y-4">
-              <SectionHeading number={3}>Recent activity</SectionHeading>
-              <RecentActivity files={recent} />
-            </section>
-          )}
+          {stats && <RecentActivity files={recent} />}
         </>
       )}
     </div>

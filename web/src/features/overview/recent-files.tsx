@@ -4,6 +4,9 @@ import type { FileResource } from "@/lib/api";
 import { formatAgo, formatBytes } from "@/lib/format";
 import { trackSpotlight } from "@/lib/spotlight";
 
+/** Places of the last row that no file takes. */
+const REST = [1, 2, 3];
+
 /** The last files; each leads to its details in the Library. */
 export function RecentFiles({ files }: { files: readonly FileResource[] }) {
   return (
@@ -25,6 +28,16 @@ export function RecentFiles({ files }: { files: readonly FileResource[] }) {
           </Link>
         </li>
       ))}
+      {REST.slice(0, (4 - (files.length % 4)) % 4).map((place) => (
+        <li
+          key={place}
+          aria-hidden
+          className="stripes border-r border-b opacity-60 max-md:hidden"
+        />
+      ))}
+      {files.length % 2 === 1 && (
+        <li aria-hidden className="stripes border-r border-b opacity-60 md:hidden" />
+      )}
     </ul>
   );
 }

@@ -4,6 +4,7 @@ import { Button } from "@/components/ui/button";
 import { SectionHeading } from "@/components/ui/heading";
 import type { FileResource } from "@/lib/api";
 import { MediaPicker } from ".";
+import { MediaView } from "./media-view";
 
 type Block = { key: string; text: string } | { key: string; file: FileResource };
 
@@ -40,9 +41,9 @@ export function BlogEditorPage() {
     <div className="mx-auto max-w-3xl space-y-8 animate-in fade-in duration-500">
       <h1 className="sr-only">Blog editor</h1>
       <SectionHeading number={1}>Blog editor</SectionHeading>
-      {cover?.url ? (
+      {cover ? (
         <figure className="group relative border">
-          <img src={cover.url} alt={cover.fileName} className="aspect-[2/1] w-full object-cover" />
+          <MediaView file={cover} className="aspect-[2/1] w-full object-cover" />
           <figcaption className="absolute right-2 bottom-2 flex gap-2">
             <Button onClick={() => setTarget("cover")}>Change cover</Button>
             <Button size="icon" aria-label="Remove the cover" onClick={() => setCover(null)}>
@@ -71,7 +72,7 @@ export function BlogEditorPage() {
         {blocks.map((block) =>
           "file" in block ? (
             <figure key={block.key} className="group relative border">
-              <img src={block.file.url ?? ""} alt={block.file.fileName} className="w-full" />
+              <MediaView file={block.file} className="w-full" />
               <span className="absolute top-2 right-2">
                 <Button
                   size="icon"
@@ -122,7 +123,7 @@ export function BlogEditorPage() {
         onPick={pick}
         serviceCode="blog"
         type="image"
-        only
+        only={target === "cover"}
         title={target === "cover" ? "Choose a cover image" : "Insert an image"}
       />
     </div>

@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { SearchX } from "lucide-react";
-import { type KeyboardEvent, useState } from "react";
+import { type KeyboardEvent, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { SearchField } from "@/components/ui/search-field";
 import { Segments } from "@/components/ui/segments";
@@ -67,12 +67,24 @@ function PickerBody({
   );
   const files = list.data?.pages.flatMap((page) => page.items) ?? [];
 
+  const scroller = useRef<HTMLElement>(null);
+  const focus = (index: number) => {
+    setActive(index);
+    scroller.current?.querySelectorAll<HTMLElement>("[data-pick]")[index]?.focus();
+  };
   const keyed = (event: KeyboardEvent<HTMLElement>) => {
+    const file = files[active];
+    if (event.key === "Delete" && canWrite && file) return setDeleting(file);
     const next = nextIndex(event.key, active, columns, files.length);
     if (next === null) return;
     event.preventDefault();
-    setActive(next);
-    event.currentTarget.querySelectorAll<HTMLElement>("[data-pick]")[next]?.focus();
+    focus(next);
+  };
+  const more = async () => {
+    const before = files.length;
+    await list.fetchNextPage();
+    // Whoever came by keyboard goes on at the first new one.
+    requestAnimationFrame(() => focus(before));
   };
   return (
     <div className="flex min-h-0 flex-1 flex-col gap-3 overflow-y-auto p-4">
@@ -82,6 +94,7 @@ function PickerBody({
         <SearchField value={search} onChange={setSearch} className="min-w-44 flex-1" />
       </div>
       <section
+        ref={scroller}
         tabIndex={0}
         aria-label="Files to choose from"
         className="h-[400px] shrink-0 overflow-y-auto border"
@@ -120,14 +133,14 @@ function PickerBody({
         )}
         {list.hasNextPage && (
           <div className="flex justify-center p-4">
-            <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+            <Button disabled={list.isFetchingNextPage} onClick={() => void more()}>
               {list.isFetchingNextPage ? "Loading …" : "Load more"}
             </Button>
           </div>
         )}
       </section>
       <p className="text-xs text-muted-foreground">
-        Arrow keys move, Enter chooses{canWrite ? ", the bin deletes" : ""}.
+        Arrow keys move, Enter chooses{canWrite ? ", Delete deletes" : ""}.
       </p>
       <DeleteDialog files={deleting && [deleting]} onClose={() => setDeleting(null)} />
     </div>

@@ -1,6 +1,6 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 
-export type Permission = "media:files.read" | "media:files.write";
+export type Permission = "media:files.read" | "media:files.write" | "system:owner";
 
 /** Who is using the page. LogicSpike's app says it; here the development gateway does. */
 export interface Session {
@@ -22,13 +22,17 @@ export const sessionQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
 });
 
-/** Whether the person may. The server asks again; this only hides what would be refused. */
-export function useCan(permission: Permission): boolean {
+/** What the person may. The server asks again; this only hides what would be refused. */
+export function useMay(): (permission: Permission) => boolean {
   const { data } = useQuery(sessionQuery);
-  return (
+  return (permission) =>
     data !== undefined &&
-    (data.permissions.includes(permission) || data.permissions.includes("system:owner"))
-  );
+    (data.permissions.includes(permission) || data.permissions.includes("system:owner"));
+}
+
+/** Whether the person may do this. */
+export function useCan(permission: Permission): boolean {
+  return useMay()(permission);
 }
 
 /** Become somebody else, and begin anew. */

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { NetworkError } from "@/lib/api";
 import { UploadQueue } from "./upload-queue";
-import { completeStep, presignStep, putStep, UploadExpired } from "./upload-steps";
+import { completeStep, ingestStep, presignStep, putStep, UploadExpired } from "./upload-steps";
 
 vi.mock("./upload-steps", async (actual) => ({
   ...(await actual<object>()),
   presignStep: vi.fn(),
   putStep: vi.fn(),
   completeStep: vi.fn(),
+  ingestStep: vi.fn(),
 }));
 
 const png = (name: string) => new File(["bytes"], name, { type: "image/png" });
@@ -78,6 +79,47 @@ describe("the queue", () => {
     expect(states(queue)).toEqual(["done"]);
     const keys = vi.mocked(presignStep).mock.calls.map(([, key]) => key);
     expect(new Set(keys).size).toBe(1);
+  });
+
+  it("goes on as soon as the browser is online again", async () => {
+    vi.mocked(presignStep).mockRejectedValueOnce(new NetworkError());
+    vi.stubGlobal("fetch", vi.fn().mockResolvedValue({ ok: true }));
+    const queue = new UploadQueue();
+    queue.add([png("a")], "blog");
+    await settle();
+    expect(states(queue)).toEqual(["waiting"]);
+    window.dispatchEvent(new Event("online"));
+    await settle();
+    expect(states(queue)).toEqual(["done"]);
+  });
+
+  it("has a link fetched, and calls it as the file is called", async () => {
+    const file = { id: "media_1", fileName: "hero.webp", fileSize: 9 } as never;
+    vi.mocked(ingestStep).mockResolvedValue(file);
+    const queue = new UploadQueue();
+    const arrived = vi.fn();
+    queue.onDone(arrived);
+    queue.addLink("https://example.com/x?size=2", "blog");
+    expect(queue.snapshot()[0]).toMatchObject({ name: "x", size: null, state: "verifying" });
+    await settle();
+    expect(queue.snapshot()[0]).toMatchObject({ name: "hero.webp", size: 9, state: "done" });
+    expect(arrived).toHaveBeenCalledWith(file);
+    expect(presignStep).not.toHaveBeenCalled();
+  });
+
+  it("withdraws a fetch that is cancelled", async () => {
+    const fetch = vi.fn().mockResolvedValue(new Response("{}", { status: 200 }));
+    vi.stubGlobal("fetch", fetch);
+    vi.stubGlobal("location", { href: "http://app.test/" });
+    vi.mocked(ingestStep).mockImplementation((_, __, taken) => {
+      taken("media_9");
+      return new Promise(() => undefined);
+    });
+    const queue = new UploadQueue();
+    const id = queue.addLink("https://example.com/x", "blog");
+    await settle();
+    queue.cancel(id);
+    expect(states(queue)).toEqual(["cancelled"]);
   });
 
   it("says at once what cannot be uploaded", () => {

@@ -1,8 +1,9 @@
 /** The uploads of this page: a few at a time, outliving navigation, waiting while the service is away. */
 import { deleteFile, type FileResource, isReady, NetworkError, type Presigned } from "@/lib/api";
-import { refusalOf } from "./upload-rules";
+import { nameOfLink, refusalOf, typeOf } from "./upload-rules";
 import {
   completeStep,
+  ingestStep,
   isAway,
   presignStep,
   putStep,
@@ -22,7 +23,11 @@ export type UploadState =
 
 export interface Upload {
   readonly id: string;
-  readonly file: File;
+  readonly name: string;
+  /** In bytes; null while nobody knows. */
+  readonly size: number | null;
+  /** The file itself, or the address that the service fetches it from. */
+  readonly source: File | string;
   readonly serviceCode: string;
   readonly state: UploadState;
   /** From 0 to 1. */
@@ -35,6 +40,8 @@ export interface Upload {
 interface Attempt {
   key: string;
   presigned: Presigned | null;
+  /** Of an ingest, once the service has taken it. */
+  ingestId: string | null;
   putBegan: boolean;
   stored: boolean;
   abort: AbortController;
@@ -72,8 +79,22 @@ export class UploadQueue {
       const error = refusalOf(file);
       const id = crypto.randomUUID();
       const state = error === null ? "queued" : "refused";
-      return { id, file, serviceCode, state, progress: 0, error, result: null };
+      const { name, size } = file;
+      return { id, name, size, source: file, serviceCode, state, progress: 0, error, result: null };
     });
+    return this.append(added);
+  }
+
+  /** Have the service fetch what a link leads to. Its id. */
+  addLink(link: string, serviceCode: string): string {
+    const id = crypto.randomUUID();
+    const [name, size] = [nameOfLink(link), null];
+    const rest = { serviceCode, state: "queued", progress: 0, error: null, result: null } as const;
+    this.append([{ id, name, size, source: link, ...rest }]);
+    return id;
+  }
+
+  private append(added: readonly Upload[]): string[] {
     this.set([...this.uploads, ...added]);
     this.startNext();
     return added.map((upload) => upload.id);
@@ -88,7 +109,8 @@ export class UploadQueue {
     this.attempts.delete(id);
     this.change(id, { state: "cancelled", error: null });
     // A pending upload is cancelled by deleting it; if that fails, the sweep does it in a day.
-    if (attempt?.presigned) deleteFile(attempt.presigned.mediaId).catch(() => undefined);
+    const begun = attempt?.presigned?.mediaId ?? attempt?.ingestId;
+    if (begun) deleteFile(begun).catch(() => undefined);
     this.startNext();
   }
 
@@ -126,7 +148,8 @@ export class UploadQueue {
     try {
       const result = await this.take(upload, attempt);
       this.attempts.delete(upload.id);
-      this.change(upload.id, { state: "done", progress: 1, result });
+      const { fileName: name, fileSize: size } = result;
+      this.change(upload.id, { state: "done", progress: 1, result, name, size });
       for (const listener of this.doneListeners) listener(result);
     } catch (error) {
       if (!attempt.abort.signal.aborted) this.fail(upload.id, attempt, error);
@@ -135,10 +158,17 @@ export class UploadQueue {
   }
 
   private async take(upload: Upload, attempt: Attempt): Promise<FileResource> {
-    const { file, serviceCode } = upload;
+    const { source: file, serviceCode } = upload;
     const { signal } = attempt.abort;
+    if (typeof file === "string") {
+      this.change(upload.id, { state: "verifying", progress: 0 });
+      const taken = (mediaId: string) => {
+        attempt.ingestId = mediaId;
+      };
+      return ingestStep({ url: file, serviceCode }, attempt.key, taken, signal);
+    }
     attempt.presigned ??= await presignStep(
-      { fileName: file.name, contentType: file.type, fileSize: file.size, serviceCode },
+      { fileName: file.name, contentType: typeOf(file), fileSize: file.size, serviceCode },
       attempt.key,
       signal,
     );
@@ -175,7 +205,7 @@ export class UploadQueue {
     if (this.probing) return;
     this.probing = true;
     for (let wait = PROBE_SHORTEST; ; wait = Math.min(wait * 2, PROBE_LONGEST)) {
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      await waitOrOnline(wait);
       if (!this.uploads.some((upload) => upload.state === "waiting")) break;
       if (await isReady()) break;
     }
@@ -194,7 +224,7 @@ export class UploadQueue {
     // A new presign takes a new key: the old one would bring the old, dead upload back.
     const key = crypto.randomUUID();
     const abort = new AbortController();
-    const attempt = { key, presigned: null, putBegan: false, stored: false, abort };
+    const attempt = { key, presigned: null, ingestId: null, putBegan: false, stored: false, abort };
     this.attempts.set(id, attempt);
     return attempt;
   }
@@ -211,4 +241,17 @@ export class UploadQueue {
     this.uploads = uploads;
     for (const listener of this.listeners) listener();
   }
+}
+
+/** Wait so long, or until the browser says that there is a network again. */
+function waitOrOnline(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      clearTimeout(timer);
+      window.removeEventListener("online", go);
+      resolve();
+    };
+    const timer = setTimeout(go, milliseconds);
+    window.addEventListener("online", go);
+  });
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { NetworkError, type Presigned } from "@/lib/api";
 import { putObject } from "./put-object";
-import { completeStep, presignStep, putStep, UploadExpired } from "./upload-steps";
+import { completeStep, ingestStep, presignStep, putStep, UploadExpired } from "./upload-steps";
 
 vi.mock("./put-object", () => ({ putObject: vi.fn() }));
 
@@ -181,5 +181,51 @@ describe("complete", () => {
     const calls = answers(status, 200);
     expect(await outcome(completeStep(PRESIGNED.mediaId, "k", signal))).toBeInstanceOf(Error);
     expect(calls).toEqual([0]);
+  });
+});
+
+describe("ingest", () => {
+  const LINK = { url: "https://example.com/a.png", serviceCode: "blog" };
+  const begin = (taken = vi.fn()) => outcome(ingestStep(LINK, "key", taken, signal));
+
+  /** Each answer in turn, with its body. */
+  function bodies(...given: [number, object][]): Request[] {
+    const requests: Request[] = [];
+    vi.stubGlobal("fetch", async (request: Request) => {
+      const [status, body] = given[requests.length] ?? [500, {}];
+      requests.push(request);
+      return new Response(JSON.stringify(body), { status });
+    });
+    return requests;
+  }
+
+  it("asks how it goes until the file is there", async () => {
+    const going = { mediaId: "media_1", status: "pending_upload", processing: "fetching" };
+    const requests = bodies(
+      [202, going],
+      [200, { ...going, file: null, error: null }],
+      [200, { ...going, processing: null, status: "uploaded", file: FILE, error: null }],
+    );
+    const taken = vi.fn();
+    expect(await begin(taken)).toEqual(FILE);
+    expect(taken).toHaveBeenCalledWith("media_1");
+    expect(requests.map((one) => one.method)).toEqual(["POST", "GET", "GET"]);
+    expect(requests[0]?.headers.get("prefer")).toBe("respond-async");
+    expect(requests[0]?.headers.get("idempotency-key")).toBe("key");
+  });
+
+  it("says why a source could not be fetched", async () => {
+    const error = { code: "SOURCE_UNAVAILABLE", error: "The source does not answer." };
+    bodies(
+      [202, { mediaId: "media_1" }],
+      [200, { mediaId: "media_1", status: "rejected", processing: null, file: null, error }],
+    );
+    expect(String(await begin())).toContain("The source does not answer.");
+  });
+
+  it("is never repeated after a refusal", async () => {
+    const requests = bodies([400, { error: "no", code: "SSRF_BLOCKED", status: 400 }]);
+    expect(String(await begin())).toContain("no");
+    expect(requests).toHaveLength(1);
   });
 });

@@ -3,6 +3,7 @@ import {
   ApiError,
   complete,
   type FileResource,
+  ingestUrl,
   NetworkError,
   type Presigned,
   presign,
@@ -49,14 +50,31 @@ export function isAway(error: unknown): boolean {
 }
 
 /** Three repetitions, after 1, 2 and 4 s; after a 429 when it says. Never on another 4xx. */
-export async function presignStep(
+export function presignStep(
   request: RequestUpload,
   idempotencyKey: string,
   signal: AbortSignal,
 ): Promise<Presigned> {
+  return begun(() => presign(request, idempotencyKey, signal), signal);
+}
+
+/** Begun as a presign is; then the file, once the service has fetched and verified it. */
+export async function ingestStep(
+  request: { url: string; serviceCode: string },
+  idempotencyKey: string,
+  taken: (mediaId: string) => void,
+  signal: AbortSignal,
+): Promise<FileResource> {
+  const answer = await begun(() => ingestUrl(request, idempotencyKey, signal), signal);
+  if ("id" in answer) return answer;
+  taken(answer.mediaId);
+  return verified(answer.mediaId, signal);
+}
+
+async function begun<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await presign(request, idempotencyKey, signal);
+      return await ask();
     } catch (error) {
       const limited = error instanceof ApiError && error.status === 429;
       const wait = BACKOFF[attempt];
@@ -119,7 +137,7 @@ async function completed(mediaId: string, idempotencyKey: string, signal: AbortS
   }
 }
 
-/** Ask how a long verification goes, until it is over. */
+/** Ask how a fetch or a long verification goes, until it is over. */
 async function verified(mediaId: string, signal: AbortSignal): Promise<FileResource> {
   for (;;) {
     await pause(STATUS_POLL, signal);

@@ -90,14 +90,16 @@ export function UploadTray() {
 }
 
 function UploadRow({ upload }: { upload: Upload }) {
-  const { id, file, state, progress, error } = upload;
+  const { id, name, size, source, state, progress, error } = upload;
+  const fetched = typeof source === "string";
+  const said = state === "verifying" && fetched ? "Fetching" : SAID[state];
   const wrong = state === "failed" || state === "refused";
   return (
     <li className="border-b px-4 py-2.5 last:border-b-0">
       <div className="flex items-center gap-3">
         <div className="min-w-0 flex-1">
-          <p className="truncate text-sm" title={file.name}>
-            {file.name}
+          <p className="truncate text-sm" title={fetched ? source : name}>
+            {name}
           </p>
           <p
             className={cn(
@@ -105,14 +107,14 @@ function UploadRow({ upload }: { upload: Upload }) {
               wrong && "text-destructive dark:text-red-400",
             )}
           >
-            {error ?? `${SAID[state]} · ${formatBytes(file.size)}`}
+            {error ?? (size === null ? said : `${said} · ${formatBytes(size)}`)}
           </p>
         </div>
         {(state === "failed" || state === "cancelled") && (
           <Button
             size="icon"
             variant="ghost"
-            aria-label={`Retry ${file.name}`}
+            aria-label={`Retry ${name}`}
             onClick={() => uploadQueue.retry(id)}
           >
             <RotateCcw />
@@ -122,7 +124,7 @@ function UploadRow({ upload }: { upload: Upload }) {
           <Button
             size="icon"
             variant="ghost"
-            aria-label={`Cancel ${file.name}`}
+            aria-label={`Cancel ${name}`}
             onClick={() => uploadQueue.cancel(id)}
           >
             <X />
@@ -132,10 +134,10 @@ function UploadRow({ upload }: { upload: Upload }) {
       {(state === "uploading" || state === "verifying") && (
         <div
           role="progressbar"
-          aria-label={`Progress of ${file.name}`}
+          aria-label={`Progress of ${name}`}
           aria-valuemin={0}
           aria-valuemax={100}
-          aria-valuenow={Math.round(progress * 100)}
+          {...(!fetched && { "aria-valuenow": Math.round(progress * 100) })}
           className="mt-2 h-0.5 bg-border"
         >
           <div
@@ -143,7 +145,7 @@ function UploadRow({ upload }: { upload: Upload }) {
               "h-full bg-accent transition-[width]",
               state === "verifying" && "animate-pulse",
             )}
-            style={{ width: `${Math.max(2, progress * 100)}%` }}
+            style={{ width: fetched ? "100%" : `${Math.max(2, progress * 100)}%` }}
           />
         </div>
       )}

@@ -1,6 +1,8 @@
 import { Upload } from "lucide-react";
 import { type DragEvent, useState } from "react";
+import { Button } from "@/components/ui/button";
 import { cn } from "@/lib/cn";
+import { LinkForm } from "./link-form";
 import { UploadButton } from "./upload-button";
 import { RULES_TEXT } from "./upload-rules";
 import { uploadQueue } from "./use-media-upload";
@@ -8,14 +10,13 @@ import { uploadQueue } from "./use-media-upload";
 interface Props {
   serviceCode: string;
   className?: string;
-  /** Instead of the page's own queue. */
-  onFiles?: (files: File[]) => void;
 }
 
-/** Drop files here, or choose them. */
-export function UploadZone({ serviceCode, className, onFiles }: Props) {
-  const upload = onFiles ?? ((files) => uploadQueue.add(files, serviceCode));
+/** Drop files here, choose them, or say where they are. */
+export function UploadZone({ serviceCode, className }: Props) {
+  const upload = (files: File[]) => uploadQueue.add(files, serviceCode);
   const [over, setOver] = useState(false);
+  const [linking, setLinking] = useState(false);
   const drop = (event: DragEvent) => {
     event.preventDefault();
     event.stopPropagation();
@@ -44,14 +45,20 @@ export function UploadZone({ serviceCode, className, onFiles }: Props) {
       <div className="min-w-0 flex-1 basis-48">
         <p className="text-sm font-medium">
           <span className="bg-background box-decoration-clone px-1">
-            Drop files anywhere, paste, or choose
+            Drop files anywhere, paste them or a link, or choose
           </span>
         </p>
         <p className="mt-0.5 text-xs text-muted-foreground">
           <span className="bg-background box-decoration-clone px-1">{RULES_TEXT}</span>
         </p>
       </div>
-      <UploadButton onFiles={upload} />
+      <div className="flex gap-2">
+        <Button size="md" aria-expanded={linking} onClick={() => setLinking(!linking)}>
+          From a link
+        </Button>
+        <UploadButton onFiles={upload} />
+      </div>
+      {linking && <LinkForm onLink={(link) => uploadQueue.addLink(link, serviceCode)} />}
     </section>
   );
 }

@@ -7,6 +7,7 @@ export const uploadQueue = new UploadQueue();
 export interface MediaUpload {
   uploads: readonly Upload[];
   add: (files: readonly File[], serviceCode: string) => string[];
+  addLink: (link: string, serviceCode: string) => string;
   cancel: (id: string) => void;
   retry: (id: string) => void;
 }
@@ -17,6 +18,7 @@ export function useMediaUpload(queue: UploadQueue = uploadQueue): MediaUpload {
   return {
     uploads,
     add: (files, serviceCode) => queue.add(files, serviceCode),
+    addLink: (link, serviceCode) => queue.addLink(link, serviceCode),
     cancel: (id) => queue.cancel(id),
     retry: (id) => queue.retry(id),
   };

@@ -1,13 +1,13 @@
 import { Upload } from "lucide-react";
 import { useEffect, useState } from "react";
-import { RULES_TEXT } from "./upload-rules";
+import { linkIn, RULES_TEXT } from "./upload-rules";
 import { uploadQueue } from "./use-media-upload";
 
 const isEditable = (target: EventTarget | null) =>
   target instanceof HTMLElement &&
   (target.isContentEditable || target.matches("input, textarea, select"));
 
-/** The whole window takes files that are dropped on it or pasted into it. */
+/** The whole window takes files that are dropped on it or pasted into it, and pasted links. */
 export function WindowDrop({ serviceCode }: { serviceCode: string }) {
   const [over, setOver] = useState(false);
   useEffect(() => {
@@ -36,10 +36,13 @@ export function WindowDrop({ serviceCode }: { serviceCode: string }) {
         uploadQueue.add([...(event.dataTransfer?.files ?? [])], serviceCode);
       },
       paste: (event) => {
+        if (isEditable(event.target)) return;
         const files = [...(event.clipboardData?.files ?? [])];
-        if (files.length === 0 || isEditable(event.target)) return;
+        const link = linkIn(event.clipboardData?.getData("text/plain") ?? "");
+        if (files.length === 0 && link === null) return;
         event.preventDefault();
-        uploadQueue.add(files, serviceCode);
+        if (files.length > 0) uploadQueue.add(files, serviceCode);
+        else if (link) uploadQueue.addLink(link, serviceCode);
       },
     };
     const all = [...Object.entries(listeners), ["media:dropped", reset]] as [
