@@ -55,6 +55,14 @@ async def public(runtime: Runtime, file: JSON) -> bytes | None:
     return b"".join(parts)
 
 
+NAMED = ("id", "key", "fileName", "fileSize", "mimeType", "isPublic", "url", "createdAt", "status")
+
+
+def named(file: JSON) -> JSON:
+    """What does not depend on how far the workers have come with looking into the bytes."""
+    return {name: file[name] for name in NAMED}
+
+
 async def gone(runtime: Runtime, *files: JSON) -> None:
     """Wait until nobody can fetch them: the contract's 5 s, and patience with a loaded machine."""
 
@@ -96,9 +104,9 @@ async def test_a_deleted_file_is_in_the_bin_and_can_be_restored(
     answer = await client.send("POST", f"/files/{file['id']}/restore")
     assert answer.status_code == 200
     back = answer.json()
-    assert back == file | {"updatedAt": back["updatedAt"]}
+    assert named(back) == named(file)
     assert await public(runtime, file) == PNG
-    assert await client.listed() == [back]
+    assert [named(one) for one in await client.listed()] == [named(file)]
     assert await client.listed(status="deleted") == []
     assert (await client.get("/files/stats")).json()["totalFiles"] == 1
     refused(await client.send("POST", f"/files/{file['id']}/restore"), 409, "NOT_IN_BIN")
@@ -172,11 +180,11 @@ async def test_visibility_moves_the_bytes_and_an_undo_moves_them_back(
     path = f"/files/{file['id']}"
     answer = await client.send("PATCH", path, json={"isPublic": False})
     hidden = answer.json()
-    assert hidden == file | {"isPublic": False, "url": None, "updatedAt": hidden["updatedAt"]}
+    assert named(hidden) == named(file) | {"isPublic": False, "url": None}
     assert await public(runtime, file) is None
-    assert (await client.get(path)).json() == hidden
+    assert named((await client.get(path)).json()) == named(hidden)
     again = await client.send("PATCH", path, json={"isPublic": False})
-    assert again.json() == hidden
+    assert named(again.json()) == named(hidden)
     refused(await client.send("PATCH", path, json={}), 400, "MISSING_FIELDS")
     assert (await undo(client, command_of(answer))).json()["files"] == [file["id"]]
     assert await public(runtime, file) == PNG
