@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import psycopg
 
 from adapters.postgres import Pool, database_errors
+from adapters.postgres_connection import BoundedConnection
 from domain.errors import DatabaseUnavailable
 
 LOOK_AGAIN_SECONDS = 0.05
@@ -39,7 +40,7 @@ class PostgresFileLocks:
             finally:
                 await self._give_back(one, name)
 
-    async def _take(self, one: psycopg.AsyncConnection, name: list[str]) -> None:
+    async def _take(self, one: BoundedConnection, name: list[str]) -> None:
         deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
         while True:
             row = await (await one.execute(_LOCK, name)).fetchone()
@@ -49,7 +50,7 @@ class PostgresFileLocks:
                 raise DatabaseUnavailable("Another worker holds the file.", reason="lock")
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
-    async def _give_back(self, one: psycopg.AsyncConnection, name: list[str]) -> None:
+    async def _give_back(self, one: BoundedConnection, name: list[str]) -> None:
         """Nothing but a connection without locks may go back into the pool."""
         try:
             async with asyncio.timeout(5):

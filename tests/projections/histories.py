@@ -4,8 +4,10 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from domain import bin as bin_
-from domain import ingest
+from domain import derivation, ingest
 from domain.access import Access
 from domain.errors import SourceUnavailable
 from domain.event import Event, Recorded
@@ -19,6 +21,14 @@ from domain.media_file_events import (
 from domain.media_type import MEDIA_TYPES
 from domain.object_key import object_key
 from domain.owner import parse
+from domain.rendition import (
+    DEFAULT_PRESETS,
+    Facts,
+    Rendition,
+    is_pictured,
+    mime_of,
+    rendition_key,
+)
 from domain.tenant import Tenant, TenantFilesRemoved, TenantRemoved, stream_of
 
 START = datetime(2026, 4, 29, 10, tzinfo=UTC)
@@ -191,6 +201,7 @@ class Library:
                 bin_.change_visibility(file, is_public=not file.is_public, at=at),
                 bin_.record_placement(file, at=at),
                 bin_.record_placement_failure(file, error="the store does not answer"),
+                *self._derived(file),
             ]
         elif file.in_bin is not None:
             options = [
@@ -199,6 +210,7 @@ class Library:
                 bin_.end_retention(file, at=at),
                 bin_.record_placement(file, at=at),
                 bin_.not_kept(file, error="the private bucket refuses", at=at),
+                derivation.cleared(file),
             ]
         else:
             options = [
@@ -212,6 +224,25 @@ class Library:
         new = recorded(file.owner, file.id, file.version + 1, at, events[0])
         self.files[file.id] = MediaFile.evolve(file, new)
         return new
+
+    def _derived(self, file: MediaFile) -> list[list[Event]]:
+        name = self.random.choice(list(DEFAULT_PRESETS))
+        preset = msgspec.structs.replace(DEFAULT_PRESETS[name], recipe=self.random.randrange(1, 3))
+        mime = mime_of(preset.formats[0])
+        made = Rendition(
+            key=rendition_key(file.key, name, preset.recipe, preset.formats[0]),
+            mime_type=mime, bytes=700, width=200, height=150,
+        )  # fmt: skip
+        facts = Facts(width=640, height=480, frame_count=1, dominant_color="#0077ff")
+        why = {"reason": "time", "detail": "It takes too long."}
+        return [
+            derivation.inspected(file, facts, sha256="ab" * 32),
+            derivation.inspection_failed(file, presets={name: preset}, **why),
+            derivation.requested(file, name, preset, preset.formats[0]),
+            derivation.stored(file, name, preset, made) if is_pictured(file.key) else [],
+            derivation.failed(file, name, preset, mime, **why),
+            derivation.cleared(file),
+        ]
 
     def _fetched(self, file: MediaFile) -> list[Event]:
         """Two events, which are appended together in life; here the second may follow."""
