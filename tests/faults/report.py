@@ -85,7 +85,7 @@ def _lines(report: Report) -> list[str]:
     seen = sum(bool(proof.told) for proof in report.proofs)
     machine = (
         f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()};"
-        f" `./dev faults{report.scenarios} --strikes {report.strikes} --seed {report.seed} --report`,"
+        f" `./dev faults{report.scenarios} --strikes {report.strikes} --seed {report.seed}`,"
         f" {report.seconds / 60:.0f} minutes."
     )
     result = (
