@@ -113,7 +113,7 @@ class Client:
         """Do one thing after the other until it is over."""
         choices = (
             (self.upload, 10),
-            (self.ingest, 2),
+            (self.ingest, 4),
             (self.walk, 4),
             (self.look, 4),
             (self.remove, 5),
