@@ -60,3 +60,9 @@ def test_a_delete_changes_the_status() -> None:
     )
     *_, last = _stream(REQUESTED, COMPLETED, deleted)
     assert last["status"] == ("uploaded", "deleted")
+
+
+def test_the_books_of_inspections_and_moves_are_no_changes() -> None:
+    placed = ObjectsPlaced(bucket="public", removed_from=("private",))
+    *_, last = _stream(REQUESTED, COMPLETED, placed)
+    assert last == {}
