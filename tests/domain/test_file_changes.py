@@ -1,6 +1,7 @@
 from domain.event import Event
 from domain.file_changes import changes_by_version
 from domain.media_file_events import FileDeleted, UploadCompleted
+from domain.placement_events import ObjectsPlaced
 from tests.kit.log import recorded
 from tests.kit.scenario import REQUESTED
 
@@ -63,6 +64,6 @@ def test_a_delete_changes_the_status() -> None:
 
 
 def test_the_books_of_inspections_and_moves_are_no_changes() -> None:
-    placed = ObjectsPlaced(bucket="public", removed_from=("private",))
+    placed = ObjectsPlaced(key=REQUESTED.key, bucket="public")
     *_, last = _stream(REQUESTED, COMPLETED, placed)
     assert last == {}
