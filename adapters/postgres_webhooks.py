@@ -7,9 +7,9 @@ import msgspec
 
 from adapters.postgres import Pool, connection, owned
 from application.ports import Clock
-from application.webhook_delivery import Due, Outcome
+from application.webhook_delivery import Due, Outcome, Standing
 from application.webhooks import Target
-from domain.integration_types import INTEGRATION_TYPES
+from domain.integration_types import INTEGRATION_TYPES, PING_TYPE
 
 KEPT_FOR = timedelta(days=30)
 """How long it can be seen what was sent."""
@@ -62,47 +62,75 @@ _LET_GO = """
 UPDATE webhook_routes SET lease = NULL, leased_until = '-infinity'
 WHERE webhook_id = %s AND lease = %s
 """
-_DUE = """
+# Whoever holds back and whoever sends again decide upon the same rows: one after the other.
+_IN_TURN = "SELECT FROM webhook_routes WHERE webhook_id = %(webhook)s FOR UPDATE"
+_ANY_GIVEN_UP = """
+SELECT FROM webhook_deliveries WHERE webhook_id = %(webhook)s AND status = 'failed' LIMIT 1
+"""
+# The pings of a webhook do not build upon each other.
+_HOLD_BACK = f"""
+UPDATE webhook_deliveries AS d SET status = 'held'
+FROM (SELECT stream, min(position) AS position FROM webhook_deliveries
+      WHERE webhook_id = %(webhook)s AND status = 'failed' AND type <> '{PING_TYPE}'
+      GROUP BY stream) AS given_up
+WHERE d.webhook_id = %(webhook)s AND d.stream = given_up.stream
+  AND d.position > given_up.position AND d.status = 'waiting'
+"""  # noqa: S608 - text of ours
+# While a replay is being queued, nothing is sent from beyond it: it would overtake.
+_NOT_BEYOND_A_REPLAY = """
+NOT EXISTS (SELECT FROM webhook_replays AS again
+            WHERE again.webhook_id = d.webhook_id AND again.reached < d.position)
+"""
+_DUE = f"""
 SELECT d.position, d.attempts FROM webhook_deliveries AS d
 WHERE d.webhook_id = %(webhook)s AND d.status = 'waiting' AND d.due_at <= now()
+  AND {_NOT_BEYOND_A_REPLAY}
   AND NOT EXISTS (
     SELECT FROM webhook_deliveries AS earlier
     WHERE earlier.webhook_id = d.webhook_id AND earlier.stream = d.stream
-      AND earlier.position < d.position AND earlier.status = 'waiting')
+      AND earlier.position < d.position AND earlier.status <> 'delivered'
+      AND (earlier.status <> 'failed' OR earlier.type <> '{PING_TYPE}'))
 ORDER BY d.position LIMIT %(limit)s
-"""
-# A delivery that a removal took meanwhile takes no attempt.
+"""  # noqa: S608 - text of ours
+# A delivery that a removal took meanwhile takes no attempt; one that was asked for again since this
+# attempt began is not given up.
 _RECORD = """
 WITH tried AS (
   SELECT * FROM unnest(%(position)s::bigint[], %(at)s::timestamptz[], %(ms)s::integer[],
-                       %(status)s::integer[], %(error)s::text[], %(due)s::timestamptz[])
-    AS t (position, at, duration_ms, response_status, error, due_at)
+                       %(status)s::integer[], %(error)s::text[], %(due)s::timestamptz[],
+                       %(attempts)s::integer[])
+    AS t (position, at, duration_ms, response_status, error, due_at, attempts)
 ), changed AS (
   UPDATE webhook_deliveries AS d SET
     attempts = d.attempts + 1,
     due_at = coalesce(t.due_at, d.due_at),
     status = CASE WHEN t.error IS NULL THEN 'delivered'
-                  WHEN t.due_at IS NULL THEN 'failed' ELSE 'waiting' END,
-    settled_at = CASE WHEN t.error IS NULL OR t.due_at IS NULL THEN now() END
+                  WHEN t.due_at IS NULL AND d.attempts >= t.attempts THEN 'failed'
+                  ELSE 'waiting' END,
+    settled_at = CASE WHEN t.error IS NULL OR t.due_at IS NULL AND d.attempts >= t.attempts
+                      THEN now() END
   FROM tried AS t WHERE d.webhook_id = %(webhook)s AND d.position = t.position
-  RETURNING d.owner, t.*
+  RETURNING d.owner, d.status, t.position, t.at, t.duration_ms, t.response_status, t.error
+), noted AS (
+  INSERT INTO webhook_attempts
+    (owner, webhook_id, position, at, duration_ms, response_status, error)
+  SELECT owner, %(webhook)s, position, at, duration_ms, response_status, error FROM changed
 )
-INSERT INTO webhook_attempts
-  (owner, webhook_id, position, at, duration_ms, response_status, error)
-SELECT owner, %(webhook)s, position, at, duration_ms, response_status, error FROM changed
+SELECT count(*) FROM changed WHERE status = 'failed'
 """
 _FAILURES = """
-UPDATE webhook_routes SET failures = CASE WHEN %s THEN 0 ELSE failures + 1 END
+UPDATE webhook_routes SET failures = CASE WHEN %s THEN 0 ELSE failures + %s END
 WHERE webhook_id = %s RETURNING failures
 """
 _REST = "UPDATE webhook_routes SET resting_until = %s WHERE webhook_id = %s"
 
-_TO_BE_SERVED = """
+_TO_BE_SERVED = f"""
 SELECT r.webhook_id, r.failures > 0 FROM webhook_routes AS r
 WHERE r.active AND r.resting_until <= now() AND r.leased_until < now()
   AND EXISTS (SELECT FROM webhook_deliveries AS d
-              WHERE d.webhook_id = r.webhook_id AND d.status = 'waiting' AND d.due_at <= now())
-"""
+              WHERE d.webhook_id = r.webhook_id AND d.status = 'waiting' AND d.due_at <= now()
+                AND {_NOT_BEYOND_A_REPLAY})
+"""  # noqa: S608 - text of ours
 
 _REPLAYS = "SELECT webhook_id, position, owner, reached, until FROM webhook_replays LIMIT 100"
 _SPAN = """
@@ -123,6 +151,18 @@ WHERE e.owner = %(owner)s AND e.position > %(reached)s AND e.position <= %(last)
 ON CONFLICT (webhook_id, position) DO UPDATE SET
   status = 'waiting', attempts = 0, due_at = excluded.due_at, settled_at = NULL
 """
+# Of the files in the span also what was given up before it, which would be overtaken, and what was
+# held back behind it.
+_WITH_THEIR_FILES = """
+UPDATE webhook_deliveries AS d SET
+  status = 'waiting', attempts = 0, due_at = now(), settled_at = NULL
+WHERE d.webhook_id = %(webhook)s
+  AND (d.status = 'held' OR d.status = 'failed' AND d.position <= %(last)s)
+  AND d.stream IN (
+    SELECT stream FROM events
+    WHERE owner = %(owner)s AND type = ANY (%(types)s)
+      AND position > %(reached)s AND position <= %(last)s)
+"""
 _ADVANCE = """
 UPDATE webhook_replays SET reached = %(last)s
 WHERE webhook_id = %(webhook)s AND position = %(position)s AND reached = %(reached)s
@@ -131,10 +171,12 @@ _FINISH = """
 DELETE FROM webhook_replays WHERE webhook_id = %(webhook)s AND position = %(position)s
 """
 
-_FORGET_DELIVERIES = """
+# What was given up stays: without it the later messages of its file would be sent.
+_FORGET_DELIVERIES = f"""
 DELETE FROM webhook_deliveries WHERE (webhook_id, position) IN (
-  SELECT webhook_id, position FROM webhook_deliveries WHERE settled_at < %s LIMIT 5000)
-"""
+  SELECT webhook_id, position FROM webhook_deliveries
+  WHERE settled_at < %s AND (status = 'delivered' OR type = '{PING_TYPE}') LIMIT 5000)
+"""  # noqa: S608 - text of ours
 _FORGET_TARGETS = """
 DELETE FROM webhook_targets AS t WHERE t.at < %s AND NOT EXISTS (
   SELECT FROM webhooks_v1 AS w WHERE w.owner = t.owner AND w.webhook_id = t.webhook_id
@@ -168,14 +210,24 @@ class PostgresDeliveries:
         async with connection(self._pool) as one:
             await one.execute(_LET_GO, (webhook_id, lease))
 
+    async def hold_back(self, webhook_id: str) -> None:
+        """Mark what waits behind a message of its file that was given up."""
+        parameters = {"webhook": webhook_id}
+        async with connection(self._pool) as one:
+            if await (await one.execute(_ANY_GIVEN_UP, parameters)).fetchone() is None:
+                return
+            async with one.transaction():
+                await one.execute(_IN_TURN, parameters)
+                await one.execute(_HOLD_BACK, parameters)
+
     async def due(self, webhook_id: str, limit: int) -> Sequence[Due]:
-        """Messages that are due and wait for no earlier one of their file, oldest first."""
+        """Messages that are due and whose file has no earlier one to be taken, oldest first."""
         async with connection(self._pool) as one:
             cursor = await one.execute(_DUE, {"webhook": webhook_id, "limit": limit})
             return [Due(*row) for row in await cursor.fetchall()]
 
-    async def record(self, webhook_id: str, outcomes: Sequence[Outcome]) -> int:
-        """Note what came of the attempts; how often in a row the receiver has failed."""
+    async def record(self, webhook_id: str, outcomes: Sequence[Outcome]) -> Standing:
+        """Note what came of the attempts, and where the receiver stands after them."""
         answers = [outcome.answer for outcome in outcomes]
         parameters = {
             "webhook": webhook_id,
@@ -185,12 +237,17 @@ class PostgresDeliveries:
             "status": [answer.status for answer in answers],
             "error": [answer.error for answer in answers],
             "due": [outcome.due_at for outcome in outcomes],
+            "attempts": [outcome.attempts for outcome in outcomes],
         }
         succeeded = any(answer.error is None for answer in answers)
         async with connection(self._pool) as one, one.transaction():
-            await one.execute(_RECORD, parameters)
-            row = await (await one.execute(_FAILURES, (succeeded, webhook_id))).fetchone()
-        return row[0] if row is not None else 0
+            given_up = await (await one.execute(_RECORD, parameters)).fetchone()
+            changed = succeeded, len(outcomes), webhook_id
+            failures = await (await one.execute(_FAILURES, changed)).fetchone()
+        return Standing(
+            failures=failures[0] if failures is not None else 0,
+            given_up=given_up[0] if given_up is not None else 0,
+        )
 
     async def rest(self, webhook_id: str, until: datetime) -> None:
         """Leave the receiver alone until then."""
@@ -224,8 +281,10 @@ class PostgresDeliveries:
                 last, found = row if row is not None else (until, 0)
                 async with one.transaction():
                     if found:
+                        await one.execute(_IN_TURN, parameters)
                         cursor = await one.execute(_AGAIN, parameters | {"last": last})
                         again += cursor.rowcount
+                        await one.execute(_WITH_THEIR_FILES, parameters | {"last": last})
                     step = _ADVANCE if found == REPLAY_AT_ONCE else _FINISH
                     await one.execute(step, parameters | {"last": last})
         return again

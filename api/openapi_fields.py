@@ -326,8 +326,8 @@ def _webhooks() -> Mapping[str, Mapping[str, Schema]]:
             "type": {"description": "An event type, or `media.ping`."},
             "subject": {"description": "The file; of a ping the webhook."},
             "status": {
-                "description": "Where it stands.",
-                "enum": ["waiting", "delivered", "failed"],
+                "description": "Where it stands; `held`: an earlier one of its file has failed.",
+                "enum": ["waiting", "delivered", "failed", "held"],
             },
             "dueAt": {"description": "When it is tried next, while it waits.", **TIME},
             "attempts": {"description": "Newest first."},

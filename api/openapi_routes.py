@@ -186,7 +186,7 @@ DELIVERIES_QUERY: Mapping[str, Schema] = {
     },
     "status": {
         "type": "string",
-        "enum": ["waiting", "delivered", "failed"],
+        "enum": ["waiting", "delivered", "failed", "held"],
         "description": "Only those.",
         "example": "failed",
     },

@@ -26,7 +26,7 @@ CHANGE = Body(ChangeWebhook)
 REPLAY = Body(ReplayWebhook)
 MAX_WEBHOOKS = 20
 MAX_LIMIT = 100
-DeliveryStatus = Literal["waiting", "delivered", "failed"]
+DeliveryStatus = Literal["waiting", "delivered", "failed", "held"]
 PAGE = frozenset({"limit", "cursor", "status"})
 
 
@@ -200,7 +200,7 @@ async def replay(request: MediaRequest) -> ASGIResponse:
     event="media.webhooks.deliveries",
 )
 async def deliveries(request: MediaRequest) -> ASGIResponse:
-    """What was sent, what waits, and every attempt; kept for 30 days."""
+    """What was sent, what waits, and every attempt; what arrived is kept for 30 days."""
     webhook_id = _known(request)
     parameters = query_parameters(request.scope["query_string"], PAGE)
     limit = whole_number("limit", parameters.get("limit", "50"), least=1, most=MAX_LIMIT)

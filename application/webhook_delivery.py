@@ -25,8 +25,11 @@ LEASE_SECONDS = 45
 """Longer than a batch can take; then another job may work for the webhook."""
 GONE = 410
 JITTER = 0.2
+FAILING_RUN_SECONDS = 1.0
+"""The same for a receiver of whose last messages none arrived: it may be slow to fail."""
 REST_SECONDS = 1.0
-"""How long a receiver is left alone after a batch that failed whole; doubled each time."""
+"""How long a receiver is left alone after AT_ONCE attempts in a row that failed; doubled with every
+AT_ONCE more. A message that fails alone rests alone, and its file with it."""
 LONGEST_REST_SECONDS = 60.0
 MAX_ERROR_LENGTH = 200
 
@@ -64,6 +67,17 @@ class Outcome(msgspec.Struct, frozen=True):
     answer: Answer
     due_at: datetime | None
     """When it is tried next; None when it has arrived or is given up."""
+    attempts: int
+    """Before this one."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a receiver stands after a batch."""
+
+    failures: int
+    """Attempts in a row that failed, over all messages."""
+    given_up: int
+    """Messages that are tried no more since this batch."""
 
 
 class Deliveries(Protocol):
@@ -77,12 +91,16 @@ class Deliveries(Protocol):
         """Let others work for the webhook."""
         ...
 
-    async def due(self, webhook_id: str, limit: int) -> Sequence[Due]:
-        """Messages that are due and wait for no earlier one of their file, oldest first."""
+    async def hold_back(self, webhook_id: str) -> None:
+        """Mark what waits behind a message of its file that was given up."""
         ...
 
-    async def record(self, webhook_id: str, outcomes: Sequence[Outcome]) -> int:
-        """Note what came of the attempts; how often in a row the receiver has failed."""
+    async def due(self, webhook_id: str, limit: int) -> Sequence[Due]:
+        """Messages that are due and whose file has no earlier one to be taken, oldest first."""
+        ...
+
+    async def record(self, webhook_id: str, outcomes: Sequence[Outcome]) -> Standing:
+        """Note what came of the attempts, and where the receiver stands after them."""
         ...
 
     async def rest(self, webhook_id: str, until: datetime) -> None:
@@ -137,16 +155,21 @@ class WebhookDelivery:
     async def deliver(self, webhook_id: str, context: SystemContext) -> int:
         """Send what is due, for RUN_SECONDS at most; how many messages arrived."""
         lease = self._identities.nanoid()
-        deadline = asyncio.get_running_loop().time() + RUN_SECONDS
+        time = asyncio.get_running_loop().time
+        began = time()
+        seconds = RUN_SECONDS
         arrived = 0
         try:
-            while asyncio.get_running_loop().time() < deadline:
+            while time() < began + seconds:
                 if not await self._deliveries.take_lease(webhook_id, lease, LEASE_SECONDS):
                     break
+                await self._deliveries.hold_back(webhook_id)
                 outcomes = await self._send_batch(webhook_id)
                 if not outcomes:
                     break
-                arrived += sum(outcome.answer.error is None for outcome in outcomes)
+                taken = sum(outcome.answer.error is None for outcome in outcomes)
+                arrived += taken
+                seconds = RUN_SECONDS if taken else FAILING_RUN_SECONDS
                 if await self._settle(webhook_id, outcomes, context):
                     break
         finally:
@@ -198,28 +221,25 @@ class WebhookDelivery:
             seconds = self._retry_seconds[due.attempts]
             factor = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - jitter
             due_at = self._clock() + timedelta(seconds=seconds * factor)
-        return Outcome(due.position, answer, due_at)
+        return Outcome(due.position, answer, due_at, due.attempts)
 
     async def _settle(
         self, webhook_id: str, outcomes: Sequence[Outcome], context: SystemContext
     ) -> bool:
         """Record the batch; whether the receiver is to be left alone now."""
-        failures = await self._deliveries.record(webhook_id, outcomes)
+        standing = await self._deliveries.record(webhook_id, outcomes)
         if any(outcome.answer.status == GONE for outcome in outcomes):
             await self._webhooks.pause(webhook_id, PauseReason.GONE, context)
             return True
-        if any(_given_up(outcome) for outcome in outcomes):
+        if standing.given_up:
             await self._webhooks.pause(webhook_id, PauseReason.FAILING, context)
             return True
-        if not failures or any(outcome.answer.error is None for outcome in outcomes):
+        if standing.failures < AT_ONCE:
             return False
-        seconds = min(REST_SECONDS * 2 ** min(failures, 10), LONGEST_REST_SECONDS)
+        doubled = min(standing.failures // AT_ONCE - 1, 10)
+        seconds = min(REST_SECONDS * 2**doubled, LONGEST_REST_SECONDS)
         await self._deliveries.rest(webhook_id, self._clock() + timedelta(seconds=seconds))
         return True
-
-
-def _given_up(outcome: Outcome) -> bool:
-    return outcome.answer.error is not None and outcome.due_at is None
 
 
 def _status_of(failure: SourceUnavailable) -> int | None:

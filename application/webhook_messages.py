@@ -5,6 +5,7 @@ import msgspec
 from application.integration_events import SOURCE, encode, integration_event, sequence
 from application.webhook_delivery import Message
 from domain.event import Recorded
+from domain.integration_types import PING_TYPE
 from domain.webhook_events import WebhookPinged
 
 
@@ -14,7 +15,7 @@ class Ping(msgspec.Struct, frozen=True, kw_only=True):
     specversion: str = "1.0"
     id: str
     source: str = SOURCE
-    type: str = "media.ping"
+    type: str = PING_TYPE
     subject: str
     """The webhook."""
     time: str

@@ -9,9 +9,22 @@ from domain.event import Recorded
 from domain.media_file import MediaFile
 
 UNTOLD = frozenset(
-    {"id", "owner", "version", "position", "created_at", "updated_at", "settles_at", "completed_at"}
+    {
+        "id",
+        "owner",
+        "version",
+        "position",
+        "created_at",
+        "updated_at",
+        "settles_at",
+        "completed_at",
+        "derived",
+        "scan",
+        "placement",
+    }
 )
-"""Fields that identify a file or only keep the books: who, when and which event say the same."""
+"""Fields that identify a file or only keep the books: who, when and which event say the same, and
+of what was found, derived, scanned or moved the events themselves."""
 
 
 class FieldChange(msgspec.Struct, frozen=True):

@@ -15,3 +15,6 @@ INTEGRATION_TYPES: Final[Mapping[type[Event], str]] = {
     UploadExpired: "media.expired",
     UploadRejected: "media.rejected",
 }
+
+PING_TYPE = "media.ping"
+"""What a webhook is told to see whether messages arrive; of no file."""

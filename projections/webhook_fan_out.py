@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from domain.event import Event, Recorded
-from domain.integration_types import INTEGRATION_TYPES
+from domain.integration_types import INTEGRATION_TYPES, PING_TYPE
 from domain.tenant import TenantRemoved
 from domain.webhook_events import (
     WEBHOOK_EVENTS,
@@ -25,8 +25,6 @@ from domain.webhook_events import (
 )
 from projections.projection import Statement, columns
 from projections.reading import Answer, Pool, fetch_owned, owned, rfc3339
-
-PING_TYPE = "media.ping"
 
 _DELIVER = """
 INSERT INTO webhook_deliveries (owner, webhook_id, position, stream, type, status, due_at)
@@ -140,6 +138,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     subject: str
     """The file, or the webhook itself for a ping."""
     status: str
+    """`held`: an earlier one of its file was given up."""
     due_at: str
     """When it is tried next, while it waits."""
     attempts: Sequence[DeliveryAttempt]

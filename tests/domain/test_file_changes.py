@@ -1,6 +1,7 @@
 from domain.event import Event
 from domain.file_changes import changes_by_version
 from domain.media_file_events import FileDeleted, UploadCompleted
+from domain.placement_events import ObjectsPlaced
 from tests.kit.log import recorded
 from tests.kit.scenario import REQUESTED
 
@@ -60,3 +61,9 @@ def test_a_delete_changes_the_status() -> None:
     )
     *_, last = _stream(REQUESTED, COMPLETED, deleted)
     assert last["status"] == ("uploaded", "deleted")
+
+
+def test_the_books_of_inspections_and_moves_are_no_changes() -> None:
+    placed = ObjectsPlaced(key=REQUESTED.key, bucket="public")
+    *_, last = _stream(REQUESTED, COMPLETED, placed)
+    assert last == {}

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from domain import bin as bin_
-from domain import derivation, ingest
+from domain import derivation, ingest, scanning
 from domain.access import Access
+from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
 from domain.errors import SourceUnavailable
 from domain.event import Event, Recorded
 from domain.media_file import MediaFile, Status
@@ -21,14 +22,9 @@ from domain.media_file_events import (
 from domain.media_type import MEDIA_TYPES
 from domain.object_key import object_key
 from domain.owner import parse
-from domain.rendition import (
-    DEFAULT_PRESETS,
-    Facts,
-    Rendition,
-    is_pictured,
-    mime_of,
-    rendition_key,
-)
+from domain.rendition import DEFAULT_PRESETS, Facts, Rendition, formats_of, mime_of, rendition_key
+from domain.rendition_events import MetadataRemoved, PosterStored
+from domain.scan_events import ScanPassed
 from domain.tenant import Tenant, TenantFilesRemoved, TenantRemoved, stream_of
 
 START = datetime(2026, 4, 29, 10, tzinfo=UTC)
@@ -190,6 +186,10 @@ class Library:
                 file.complete(served_bytes=file.file_size - 1),
                 file.complete(served_bytes=file.file_size),
                 file.defer_verification(),
+                scanning.request_scan(file),
+                self._scanned(file),
+                scanning.fail_scan(file, error="The scanner cannot be reached."),
+                scanning.retry_scan(file),
                 file.reject(reason="type", detail="Not of the declared type.", at=at),
                 file.expire(at=at, pending_lifetime=DAY),
                 file.delete(at=at),
@@ -199,9 +199,14 @@ class Library:
                 file.delete(at=at),
                 file.delete(at=at, bin_for=MONTH),
                 bin_.change_visibility(file, is_public=not file.is_public, at=at),
+                bin_.request_placement(file, at=at),
                 bin_.record_placement(file, at=at),
                 bin_.record_placement_failure(file, error="the store does not answer"),
-                *self._derived(file),
+                self._looked_into(file),
+                self._looked_into(file),
+                *(self._rendered(file) for _ in range(3)),
+                derivation.cleared(file),
+                self._told_to_caches(),
             ]
         elif file.in_bin is not None:
             options = [
@@ -211,6 +216,7 @@ class Library:
                 bin_.record_placement(file, at=at),
                 bin_.not_kept(file, error="the private bucket refuses", at=at),
                 derivation.cleared(file),
+                self._told_to_caches(),
             ]
         else:
             options = [
@@ -225,23 +231,61 @@ class Library:
         self.files[file.id] = MediaFile.evolve(file, new)
         return new
 
-    def _derived(self, file: MediaFile) -> list[list[Event]]:
-        name = self.random.choice(list(DEFAULT_PRESETS))
-        preset = msgspec.structs.replace(DEFAULT_PRESETS[name], recipe=self.random.randrange(1, 3))
-        mime = mime_of(preset.formats[0])
-        made = Rendition(
-            key=rendition_key(file.key, name, preset.recipe, preset.formats[0]),
-            mime_type=mime, bytes=700, width=200, height=150,
-        )  # fmt: skip
-        facts = Facts(width=640, height=480, frame_count=1, dominant_color="#0077ff")
-        why = {"reason": "time", "detail": "It takes too long."}
+    def _scanned(self, file: MediaFile) -> list[Event]:
+        passed = ScanPassed(engine="a scanner", etag="an etag", scanned_bytes=file.file_size)
+        return scanning.pass_scan(file, passed)
+
+    def _looked_into(self, file: MediaFile) -> list[Event]:
+        dice = self.random
+        facts = Facts(
+            width=dice.randrange(1, 99), height=1, placeholder="HwgOBZpwh3", frame_count=2
+        )
+        poster = PosterStored(
+            recipe=1,
+            format="image/webp",
+            key=rendition_key(file.key, "poster", 1, "webp"),
+            bytes=100,
+            width=10,
+            height=10,
+            at_ms=0,
+        )
+        return dice.choice(
+            [
+                derivation.inspected(file, facts, sha256=f"{dice.randrange(10):064}"),
+                derivation.inspection_failed(
+                    file, reason="time", detail="It takes too long.", presets=DEFAULT_PRESETS
+                ),
+                [MetadataRemoved(policy="strip-location", removed=("exif",))],
+                [poster] if file.derived.inspected and file.mime_type.startswith("video/") else [],
+            ]
+        )
+
+    def _rendered(self, file: MediaFile) -> list[Event]:
+        dice = self.random
+        name = dice.choice(list(DEFAULT_PRESETS))
+        preset = msgspec.structs.replace(DEFAULT_PRESETS[name], recipe=dice.choice((1, 2)))
+        format_ = dice.choice(formats_of(preset, animated=False, transparent=False))
+        key = rendition_key(file.key, name, preset.recipe, format_)
+        made = Rendition(key=key, mime_type=mime_of(format_), bytes=10, width=20, height=30)
+        asked = mime_of(format_)
+        return dice.choice(
+            [
+                derivation.requested(file, name, preset, format_),
+                derivation.stored(file, name, preset, made),
+                derivation.failed(file, name, preset, asked, reason="memory", detail="Too large."),
+            ]
+        )
+
+    def _told_to_caches(self) -> list[Event]:
+        urls = ("https://media.example/a.webp",)
         return [
-            derivation.inspected(file, facts, sha256="ab" * 32),
-            derivation.inspection_failed(file, presets={name: preset}, **why),
-            derivation.requested(file, name, preset, preset.formats[0]),
-            derivation.stored(file, name, preset, made) if is_pictured(file.key) else [],
-            derivation.failed(file, name, preset, mime, **why),
-            derivation.cleared(file),
+            self.random.choice(
+                [
+                    CachePurged(urls=urls, cdn="none", again_at=None),
+                    CachePurgeFailed(error="The CDN does not answer."),
+                    CachePurgeRequested(reason="user"),
+                ]
+            )
         ]
 
     def _fetched(self, file: MediaFile) -> list[Event]:

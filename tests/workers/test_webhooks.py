@@ -1,5 +1,6 @@
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -160,6 +161,99 @@ async def test_after_an_outage_random_failures_and_a_replay_each_message_is_know
 
 async def _any_attempt(client: ApiClient, webhook_id: str) -> bool:
     return any(item["attempts"] for item in await waiting(client, webhook_id))
+
+
+async def test_a_message_given_up_holds_back_the_rest_of_its_file_until_it_is_sent_again(
+    client: ApiClient, files: Library, hooks: Receiver, impatient: Settings
+) -> None:
+    settings = msgspec.structs.replace(impatient, webhook_retry_seconds=(0,))
+    webhook = await register(client, hooks.url())
+    path = f"/webhooks/{webhook['id']}"
+    refused, fine = await uploads(files, client, 2)
+    hooks.decide = lambda _headers, body: 500 if body["subject"] == refused else 204
+    async with running(settings, webhooks.main):
+        await until(lambda: _status_is(client, webhook["id"], "paused"))
+        hooks.decide = lambda _headers, _body: 204
+        await client.send("PATCH", path, json={"status": "active"})
+        await deletes(files, client, [refused, fine])
+        await until(lambda: _count(hooks, 2))
+        await until(lambda: nothing_waits(client, webhook["id"]))
+        assert {message["subject"] for message in hooks.taken} == {fine}
+        log = (await client.get(f"{path}/deliveries", limit=100)).json()["items"]
+        of_it = [one for one in log if one["subject"] == refused]
+        assert [(one["type"], one["status"], len(one["attempts"])) for one in of_it] == [
+            ("media.deleted", "held", 0),
+            ("media.uploaded", "failed", 2),
+        ]
+        # The later one is asked for: the earlier one goes before it.
+        redelivered = await client.send(
+            "POST", f"{path}/deliveries/{of_it[0]['position']}/redeliver"
+        )
+        assert redelivered.status_code == 202
+        await until(lambda: _count(hooks, 4))
+        await until(lambda: nothing_waits(client, webhook["id"]))
+    assert [one["type"] for one in hooks.taken if one["subject"] == refused] == [
+        "media.uploaded",
+        "media.deleted",
+    ]
+    held = await client.get(f"{path}/deliveries", status="held")
+    assert held.json()["items"] == []
+
+
+async def test_what_was_held_back_follows_when_the_one_before_it_is_sent_again(
+    client: ApiClient, files: Library, hooks: Receiver, impatient: Settings
+) -> None:
+    settings = msgspec.structs.replace(impatient, webhook_retry_seconds=(0,))
+    webhook = await register(client, hooks.url())
+    path = f"/webhooks/{webhook['id']}"
+    hooks.decide = lambda _headers, _body: 500
+    async with running(settings, webhooks.main):
+        (media_id,) = await uploads(files, client, 1)
+        await deletes(files, client, [media_id])
+        await until(lambda: _status_is(client, webhook["id"], "paused"))
+        hooks.decide = lambda _headers, _body: 204
+        await client.send("PATCH", path, json={"status": "active"})
+        await until(lambda: nothing_waits(client, webhook["id"]))
+        failed = (await client.get(f"{path}/deliveries", status="failed")).json()["items"]
+        (position,) = [one["position"] for one in failed]
+        await client.send("POST", f"{path}/deliveries/{position}/redeliver")
+        await until(lambda: _count(hooks, 2))
+    assert [one["type"] for one in hooks.taken] == ["media.uploaded", "media.deleted"]
+
+
+async def test_a_ping_that_was_given_up_holds_back_no_other(
+    client: ApiClient, hooks: Receiver, impatient: Settings
+) -> None:
+    settings = msgspec.structs.replace(impatient, webhook_retry_seconds=())
+    webhook = await register(client, hooks.url())
+    path = f"/webhooks/{webhook['id']}"
+    hooks.decide = lambda _headers, _body: 500
+    await client.send("POST", f"{path}/ping")
+    async with running(settings, webhooks.main):
+        await until(lambda: _status_is(client, webhook["id"], "paused"))
+        hooks.decide = lambda _headers, _body: 204
+        await client.send("PATCH", path, json={"status": "active"})
+        await client.send("POST", f"{path}/ping")
+        await until(lambda: _count(hooks, 1))
+
+
+async def test_a_receiver_that_fails_now_and_then_is_not_rested(
+    client: ApiClient, files: Library, hooks: Receiver, impatient: Settings
+) -> None:
+    webhook = await register(client, hooks.url(), "media.uploaded")
+    tries: Counter[str] = Counter()
+
+    def third_time(_headers: dict[str, str], body: dict[str, Any]) -> int:
+        tries[body["id"]] += 1
+        return 204 if tries[body["id"]] == 3 else 500
+
+    hooks.decide = third_time
+    async with running(impatient, webhooks.main):
+        for number in range(1, 5):
+            await uploads(files, client, 1)
+            seconds = 5 if number > 1 else 20
+            await until(lambda number=number: _count(hooks, number), seconds=seconds)  # type: ignore[misc]
+    assert (await client.get(f"/webhooks/{webhook['id']}")).json()["status"] == "active"
 
 
 async def test_a_receiver_that_is_gone_is_paused_and_goes_on_when_resumed(
