@@ -232,6 +232,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/files/{media_id}/signed-url": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A URL that serves the file, private or public, until it expires.
+         * @description Needs the permission `media:files.read`.
+         */
+        post: operations["media.files.signed_url"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/files/{media_id}/purge-cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have caches drop every copy of a file; `PURGE /cdn/{key}` is the same.
+         * @description Needs the permission `media:files.write`. At most 60 a minute for each tenant.
+         */
+        post: operations["media.files.purge_cache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/cdn/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the public file with this key, or a variant of it, is served. */
+        get: operations["media.delivery.key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /** Where the public file with this key, or a variant of it, is served. */
+        head: operations["media.delivery.key.head"];
+        patch?: never;
+        trace?: never;
+    };
+    "/m/{media_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the public file with this id, or a variant of it, is served: a link that stays. */
+        get: operations["media.delivery.link"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /** Where the public file with this id, or a variant of it, is served: a link that stays. */
+        head: operations["media.delivery.link.head"];
+        patch?: never;
+        trace?: never;
+    };
     "/files/{media_id}/restore": {
         parameters: {
             query?: never;
@@ -472,7 +548,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What was sent, what waits, and every attempt; kept for 30 days.
+         * What was sent, what waits, and every attempt; what arrived is kept for 30 days.
          * @description Needs the permission `media:webhooks.write`.
          */
         get: operations["media.webhooks.deliveries"];
@@ -651,6 +727,23 @@ export interface components {
             error: string;
         };
         /**
+         * CachePurgeQueued
+         * @description The caches are told within moments; the file's history says when.
+         */
+        CachePurgeQueued: {
+            /**
+             * @description The file.
+             * @example media_xK9mQ2pLw3RtYb8c
+             */
+            id: string;
+            /**
+             * @description The history says when it is done.
+             * @default true
+             * @constant
+             */
+            queued: true;
+        };
+        /**
          * ChangeFile
          * @description Change what can be changed of a file.
          */
@@ -734,10 +827,10 @@ export interface components {
             /** @description The file; of a ping the webhook. */
             subject: string;
             /**
-             * @description Where it stands.
+             * @description Where it stands; `held`: an earlier one of its file has failed.
              * @enum {string}
              */
-            status: "waiting" | "delivered" | "failed";
+            status: "waiting" | "delivered" | "failed" | "held";
             /**
              * Format: date-time
              * @description When it is tried next, while it waits.
@@ -872,6 +965,36 @@ export interface components {
              * @default null
              */
             purgeAt: string | null;
+            /** @default null */
+            width: number | null;
+            /** @default null */
+            height: number | null;
+            /** @default null */
+            durationMs: number | null;
+            /** @default null */
+            pageCount: number | null;
+            /** @default null */
+            sha256: string | null;
+            /** @default null */
+            placeholder: string | null;
+            /** @default null */
+            dominantColor: string | null;
+            /** @default null */
+            inspectionError: string | null;
+            /** @default {} */
+            variants: {
+                [key: string]: components["schemas"]["Variant"];
+            };
+        };
+        /**
+         * Variant
+         * @description One variant of a file.
+         */
+        Variant: {
+            url: string | null;
+            /** @enum {unknown} */
+            status: "failed" | "on_demand" | "ready";
+            error: string | null;
         };
         /**
          * Health
@@ -1135,6 +1258,27 @@ export interface components {
             attempt: number;
         };
         /**
+         * RequestSignedUrl
+         * @description Ask for a URL that works without credentials, for a while.
+         */
+        RequestSignedUrl: {
+            /**
+             * @description Seconds that the URL is to work.
+             * @default 900
+             */
+            expiresIn: number;
+            /**
+             * @description Whether a browser saves the file instead of showing it.
+             * @default false
+             */
+            download: boolean;
+            /**
+             * @description A preset; without one the original.
+             * @default null
+             */
+            variant: string | null;
+        };
+        /**
          * RequestUpload
          * @description Ask for a URL to upload one file to.
          */
@@ -1177,6 +1321,22 @@ export interface components {
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             sha256: string | null;
+        };
+        /**
+         * SignedUrl
+         * @description A URL that serves the file until it expires, to whoever has it.
+         */
+        SignedUrl: {
+            /**
+             * Format: uri
+             * @description To be kept from others, and nowhere.
+             */
+            url: string;
+            /**
+             * Format: date-time
+             * @description Until when it works.
+             */
+            expiresAt: string;
         };
         /**
          * StorageStats
@@ -3470,7 +3630,7 @@ export interface operations {
                     "x-request-id": string;
                     /** @description The place in the log that was written, or up to which this is known. */
                     "media-position": string;
-                    /** @description A signed URL; it works for 5 minutes. */
+                    /** @description Where the bytes are. */
                     location: string;
                     [name: string]: unknown;
                 };
@@ -3909,6 +4069,944 @@ export interface operations {
                         code?: "MEDIA_NOT_FOUND";
                         /** @constant */
                         status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.files.signed_url": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The workspace; absent for a personal request.
+                 * @example ls_abc123
+                 */
+                "x-tenant-id"?: string;
+                /**
+                 * @description Answer with what was written up to here; waits for at most 2 s.
+                 * @example 51971153158144
+                 */
+                "Media-Position"?: string;
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's id.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                media_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestSignedUrl"];
+            };
+        };
+        responses: {
+            /** @description A URL that serves the file until it expires, to whoever has it. */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description The place in the log that was written, or up to which this is known. */
+                    "media-position": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedUrl"];
+                };
+            };
+            /**
+             * @description `INVALID_FIELD` A field or parameter is present but wrong.
+             *     `MALFORMED_JSON` The body is no JSON text in UTF-8.
+             *     `MISSING_FIELDS` Required fields are absent.
+             */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD" | "MALFORMED_JSON" | "MISSING_FIELDS";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNAUTHORIZED` The gateway's key or the caller's identity is missing or wrong. */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNAUTHORIZED";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `FORBIDDEN` The caller lacks a permission (spec 6.2). */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "FORBIDDEN";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of.
+             *     `NO_RENDITION` Files of this type have no variants.
+             */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND" | "NO_RENDITION";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_PENDING` The variant is being made; ask again. */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_PENDING";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` The body is larger than any command is. */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "PAYLOAD_TOO_LARGE";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` The body is of a type other than JSON. */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNSUPPORTED_MEDIA_TYPE";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_FAILED` The variant cannot be made of this file; the original can be had. */
+            422: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_FAILED";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.files.purge_cache": {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The workspace; absent for a personal request.
+                 * @example ls_abc123
+                 */
+                "x-tenant-id"?: string;
+                /**
+                 * @description The same key and body within 24 h have the same outcome. 1 to 255 characters.
+                 * @example 5f2c8a3e
+                 */
+                "Idempotency-Key"?: string;
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's id.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                media_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caches are told within moments; the file's history says when. */
+            202: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description The place in the log that was written, or up to which this is known. */
+                    "media-position": string;
+                    /** @description The command's id; a repeat under an Idempotency-Key has that of the first. */
+                    "media-command-id": string;
+                    /** @description The status URL. */
+                    location?: string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CachePurgeQueued"];
+                };
+            };
+            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `UNAUTHORIZED` The gateway's key or the caller's identity is missing or wrong. */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "UNAUTHORIZED";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `FORBIDDEN` The caller lacks a permission (spec 6.2).
+             *     `OWNERSHIP_DENIED` The caller is neither the uploader nor in the file's workspace (spec 6.3).
+             *     `TENANT_REMOVED` The workspace was removed; it takes no more commands (spec 16).
+             */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "FORBIDDEN" | "OWNERSHIP_DENIED" | "TENANT_REMOVED";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of. */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `CONFLICT` Others kept changing the same file; the command was not carried out.
+             *     `IDEMPOTENCY_CONFLICT` The same Idempotency-Key came with another body.
+             */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "CONFLICT" | "IDEMPOTENCY_CONFLICT";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` The tenant or user asked more often than the route allows (spec 6.7). */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RATE_LIMITED";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Requests a minute; absent while nothing is counted. */
+                    "ratelimit-limit"?: number;
+                    /** @description How many more are free now. */
+                    "ratelimit-remaining"?: number;
+                    /** @description Seconds until the next one is free. */
+                    "ratelimit-reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.delivery.key": {
+        parameters: {
+            query?: {
+                /**
+                 * @description A preset, as `variants` of the file names them; the format follows from `Accept`. Made when it is first asked for.
+                 * @example thumb_200
+                 */
+                variant?: string;
+            };
+            header?: {
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's key.
+                 * @example ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.webp
+                 */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go to `Location`. */
+            302: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Where the bytes are. */
+                    location: string;
+                    /** @description How long caches may keep this answer. */
+                    "cache-control": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of.
+             *     `NO_RENDITION` Files of this type have no variants.
+             */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND" | "NO_RENDITION";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_PENDING` The variant is being made; ask again. */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_PENDING";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_FAILED` The variant cannot be made of this file; the original can be had. */
+            422: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_FAILED";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.delivery.key.head": {
+        parameters: {
+            query?: {
+                /**
+                 * @description A preset, as `variants` of the file names them; the format follows from `Accept`. Made when it is first asked for.
+                 * @example thumb_200
+                 */
+                variant?: string;
+            };
+            header?: {
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's key.
+                 * @example ls_abc123/blog/2026/04/xK9mQ2pLw3RtYb8c.webp
+                 */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go to `Location`. */
+            302: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Where the bytes are. */
+                    location: string;
+                    /** @description How long caches may keep this answer. */
+                    "cache-control": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of.
+             *     `NO_RENDITION` Files of this type have no variants.
+             */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND" | "NO_RENDITION";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_PENDING` The variant is being made; ask again. */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_PENDING";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_FAILED` The variant cannot be made of this file; the original can be had. */
+            422: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_FAILED";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.delivery.link": {
+        parameters: {
+            query?: {
+                /**
+                 * @description A preset, as `variants` of the file names them; the format follows from `Accept`. Made when it is first asked for.
+                 * @example thumb_200
+                 */
+                variant?: string;
+            };
+            header?: {
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's id.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                media_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go to `Location`. */
+            302: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Where the bytes are. */
+                    location: string;
+                    /** @description How long caches may keep this answer. */
+                    "cache-control": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of.
+             *     `NO_RENDITION` Files of this type have no variants.
+             */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND" | "NO_RENDITION";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_PENDING` The variant is being made; ask again. */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_PENDING";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_FAILED` The variant cannot be made of this file; the original can be had. */
+            422: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_FAILED";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `DB_ERROR` Postgres is away or a query failed; logged, not exposed (spec 7.1).
+             *     `INTERNAL_ERROR` A mistake of ours; logged, not exposed.
+             */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "DB_ERROR" | "INTERNAL_ERROR";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+        };
+    };
+    "media.delivery.link.head": {
+        parameters: {
+            query?: {
+                /**
+                 * @description A preset, as `variants` of the file names them; the format follows from `Accept`. Made when it is first asked for.
+                 * @example thumb_200
+                 */
+                variant?: string;
+            };
+            header?: {
+                /**
+                 * @description Echoed back; made when absent or unfit.
+                 * @example req_7f3a
+                 */
+                "x-request-id"?: string;
+            };
+            path: {
+                /**
+                 * @description The file's id.
+                 * @example media_xK9mQ2pLw3RtYb8c
+                 */
+                media_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go to `Location`. */
+            302: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    /** @description Where the bytes are. */
+                    location: string;
+                    /** @description How long caches may keep this answer. */
+                    "cache-control": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `INVALID_FIELD` A field or parameter is present but wrong. */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "INVALID_FIELD";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /**
+             * @description `MEDIA_NOT_FOUND` No such file, or none the caller may know of.
+             *     `NO_RENDITION` Files of this type have no variants.
+             */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "MEDIA_NOT_FOUND" | "NO_RENDITION";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_PENDING` The variant is being made; ask again. */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_PENDING";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Envelope"];
+                };
+            };
+            /** @description `RENDITION_FAILED` The variant cannot be made of this file; the original can be had. */
+            422: {
+                headers: {
+                    /** @description The request's id. */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {unknown} */
+                        code?: "RENDITION_FAILED";
+                        /** @constant */
+                        status?: 422;
                     } & components["schemas"]["Envelope"];
                 };
             };
@@ -6197,7 +7295,7 @@ export interface operations {
                  * @description Only those.
                  * @example failed
                  */
-                status?: "waiting" | "delivered" | "failed";
+                status?: "waiting" | "delivered" | "failed" | "held";
             };
             header?: {
                 /**
