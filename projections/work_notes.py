@@ -28,7 +28,8 @@ class Work:
         self.marks: dict[Key, Mark] = {}
 
     def begin(self, key: Key, *, at: datetime, not_before: datetime | None = None) -> None:
-        """It is due."""
+        """It is due, whatever became of it before."""
+        self.marks.pop(key, None)
         self.due[key] = (at, not_before, None, None)
 
     def finish(self, key: Key) -> None:

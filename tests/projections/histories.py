@@ -9,7 +9,7 @@ import msgspec
 from domain import bin as bin_
 from domain import derivation, ingest, scanning
 from domain.access import Access
-from domain.cache_events import CachePurged, CachePurgeFailed, CachePurgeRequested
+from domain.cache_purge import CachedFile
 from domain.errors import SourceUnavailable
 from domain.event import Event, Recorded
 from domain.media_file import MediaFile, Status
@@ -123,6 +123,7 @@ class Library:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.files: dict[str, MediaFile] = {}
+        self.caches: dict[str, CachedFile] = {}
         self.tenants = {"t:ls_a": Tenant(), "t:ls_b": Tenant(), "t:ls_c": Tenant()}
         self.owners = [*self.tenants, "u:user_1"]
         self.at = START
@@ -169,6 +170,7 @@ class Library:
             )
         new = recorded(owner, media_id(number), 1, self.at, event)
         self.files[new.stream] = MediaFile.evolve(None, new)
+        self.caches[new.stream] = CachedFile.from_history([new])
         return new
 
     def _go_on(self, file: MediaFile) -> Recorded | None:
@@ -206,7 +208,7 @@ class Library:
                 self._looked_into(file),
                 *(self._rendered(file) for _ in range(3)),
                 derivation.cleared(file),
-                self._told_to_caches(),
+                self._told_to_caches(file),
             ]
         elif file.in_bin is not None:
             options = [
@@ -216,19 +218,21 @@ class Library:
                 bin_.record_placement(file, at=at),
                 bin_.not_kept(file, error="the private bucket refuses", at=at),
                 derivation.cleared(file),
-                self._told_to_caches(),
+                self._told_to_caches(file),
             ]
         else:
             options = [
                 file.record_purge(at=at),
                 file.record_purge_failure(error="the store does not answer"),
                 file.retry_purge(),
+                self._told_to_caches(file),
             ]
         events = self.random.choice(options)
         if not events:
             return None
         new = recorded(file.owner, file.id, file.version + 1, at, events[0])
         self.files[file.id] = MediaFile.evolve(file, new)
+        self.caches[file.id] = self.caches[file.id].evolve(new)
         return new
 
     def _scanned(self, file: MediaFile) -> list[Event]:
@@ -276,17 +280,16 @@ class Library:
             ]
         )
 
-    def _told_to_caches(self) -> list[Event]:
-        urls = ("https://media.example/a.webp",)
-        return [
-            self.random.choice(
-                [
-                    CachePurged(urls=urls, cdn="none", again_at=None),
-                    CachePurgeFailed(error="The CDN does not answer."),
-                    CachePurgeRequested(reason="user"),
-                ]
-            )
-        ]
+    def _told_to_caches(self, file: MediaFile) -> list[Event]:
+        cached = self.caches[file.id]
+        return self.random.choice(
+            [
+                cached.record_purge(urls=("https://a.example/a",), cdn="cloudflare", at=self.at),
+                cached.record_failure(error="The CDN does not answer."),
+                cached.retry(),
+                cached.request_purge(reason="user"),
+            ]
+        )
 
     def _fetched(self, file: MediaFile) -> list[Event]:
         """Two events, which are appended together in life; here the second may follow."""

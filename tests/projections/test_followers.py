@@ -7,13 +7,23 @@ import psycopg
 import pytest
 
 from domain.event import Recorded
+from domain.placement_events import PlacementFailed, VisibilityChanged
+from projections import unfinished_work
 from projections.file_list import recent
 from projections.projection import Follower, Projection, Statement, checkpoint_of
 from projections.read_models import READ_MODELS
 from projections.shadow import RebuildRefused
 from projections.waiting import Checkpoints
 from tests.projections.conftest import Log
-from tests.projections.histories import Library, deleted, media_id, uploaded
+from tests.projections.histories import (
+    DAY,
+    START,
+    Library,
+    deleted,
+    media_id,
+    recorded,
+    uploaded,
+)
 
 AN_INDEX_THAT_TAKES_LONG = """
 CREATE FUNCTION slowly(id text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
@@ -76,6 +86,27 @@ async def test_the_size_of_batches_makes_no_difference(log: Log, seed: int) -> N
         await log.execute(f"TRUNCATE {table}")
     await log.follow(batch=1)
     assert await log.everything() == together
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+async def test_what_begins_anew_is_not_taken_for_failed(log: Log, batch: int) -> None:
+    """Whether the failure before it was read in the same batch or not."""
+    file = uploaded("t:ls_a", 1)
+    for number, event in enumerate(
+        (
+            VisibilityChanged(key="k", is_public=False, settles_at=START),
+            PlacementFailed(key="k", error="The store does not answer."),
+            VisibilityChanged(key="k", is_public=True, settles_at=START),
+        ),
+        start=3,
+    ):
+        file.append(recorded("t:ls_a", media_id(1), number, START + number * DAY, event))
+        if number == 3:
+            await log.append(file)
+            await log.follow()
+    await log.append(file[3:])
+    await log.follow(batch=batch)
+    assert await unfinished_work.failures(log.worker) == []
 
 
 @pytest.mark.parametrize("name", READ_MODELS)

@@ -548,7 +548,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What was sent, what waits, and every attempt; kept for 30 days.
+         * What was sent, what waits, and every attempt; what arrived is kept for 30 days.
          * @description Needs the permission `media:webhooks.write`.
          */
         get: operations["media.webhooks.deliveries"];
@@ -827,10 +827,10 @@ export interface components {
             /** @description The file; of a ping the webhook. */
             subject: string;
             /**
-             * @description Where it stands.
+             * @description Where it stands; `held`: an earlier one of its file has failed.
              * @enum {string}
              */
-            status: "waiting" | "delivered" | "failed";
+            status: "waiting" | "delivered" | "failed" | "held";
             /**
              * Format: date-time
              * @description When it is tried next, while it waits.
@@ -7295,7 +7295,7 @@ export interface operations {
                  * @description Only those.
                  * @example failed
                  */
-                status?: "waiting" | "delivered" | "failed";
+                status?: "waiting" | "delivered" | "failed" | "held";
             };
             header?: {
                 /**
