@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -173,8 +173,12 @@ def _plain(value: object) -> str:
             return "t" if value else "f"
         case int():
             return str(value)
+        case float():
+            return repr(value)
         case datetime():
             return value.isoformat()
+        case timedelta():
+            return f"{value.days} days {value.seconds}.{value.microseconds:06} seconds"
         case list() | tuple():
             return f"{{{','.join(map(_element, value))}}}"
     raise TypeError(f"no parameter of a statement: {type(value).__name__}")

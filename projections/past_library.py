@@ -19,6 +19,7 @@ from projections.file_pages import FileQuery, PageKey
 from projections.file_resource import FILE_COLUMNS, FileResource, FileRow, category_of, from_row
 from projections.file_rows import joined
 from projections.folded_name import fold
+from projections.reading import text_of
 from projections.storage_stats import CATEGORIES, StorageStats, Usage
 from projections.variants import NONE as NO_VARIANTS
 from projections.variants import Variants
@@ -194,8 +195,13 @@ def files_of(
     ]
 
 
-_COLUMNS = FILE_COLUMNS.split(", ")
+_COLUMNS = [column.partition("::")[0] for column in FILE_COLUMNS.split(", ")]
 
 
 def _tuple(row: Mapping[str, object]) -> FileRow:
-    return cast("FileRow", tuple(row.get(column) for column in _COLUMNS))
+    return cast("FileRow", tuple(_as_read(row.get(column)) for column in _COLUMNS))
+
+
+def _as_read(value: object) -> object:
+    """The value as a query reads it: times as text."""
+    return text_of(value) if isinstance(value, datetime) else value

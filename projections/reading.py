@@ -92,6 +92,11 @@ def rfc3339(at: datetime) -> str:
     return f"{text[1:24] if len(text) == _WITH_MICROSECONDS else text[1:20] + '.000'}Z"
 
 
+def text_of(at: datetime) -> str:
+    """The time as PostgreSQL writes a timestamptz on our connections."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00"
+
+
 def rfc3339_of_text(at: str) -> str:
     """The same for what PostgreSQL writes of a timestamptz: `2026-04-29 10:00:00.12+00`.
 

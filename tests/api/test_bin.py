@@ -335,7 +335,7 @@ async def test_two_hundred_files_deleted_in_bulk_and_undone_are_back_byte_for_by
     client: ApiClient, runtime: Runtime
 ) -> None:
     bodies = {}
-    turns = asyncio.Semaphore(8)
+    turns = asyncio.Semaphore(3)
 
     async def upload(number: int) -> JSON:
         comment = f"<!-- {number} -->".encode()
