@@ -54,8 +54,7 @@ async def test_an_operator_sees_what_there_was(worker_settings: Settings, tmp_pa
     after = await told(binned.at.isoformat(), *library)
     assert after[-1] == "t:ls_a: 1 files, 500 bytes; 5 events of 2 files before."
     assert (await told(str(positions[1]), "--file", media_id(1)))[-1] == (
-        f"{media_id(1)} of t:ls_a: uploaded, image/webp, 1,000 bytes,"
-        f" {first[0].event.key}, public."  # type: ignore[attr-defined]
+        f"{media_id(1)} of t:ls_a: uploaded, image/webp, 1,000 bytes, {first[0].event.key}, public."  # type: ignore[attr-defined]
     )
     assert "deleted" in (await told(str(positions[4]), "--file", media_id(1)))[-1]
     assert (await told(str(positions[1]), "--file", media_id(2)))[-1].endswith("did not exist.")
