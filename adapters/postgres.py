@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool
 
 from adapters.metrics import watch_pool
 from adapters.postgres_connection import (
@@ -23,7 +22,7 @@ from adapters.postgres_connection import (
 from domain.errors import DatabaseUnavailable
 
 Role = Literal["media_api", "media_worker"]
-Pool: TypeAlias = AsyncConnectionPool[psycopg.AsyncConnection]
+Pool: TypeAlias = LivePool
 
 POOL_TIMEOUT_SECONDS = 5.0
 """Longer than a connection is ever waited for by a healthy process."""
@@ -73,6 +72,7 @@ def startup_options(url: str, *, role: Role, transaction_seconds: int = TRANSACT
     own = {
         "role": role,
         "timezone": "UTC",
+        "datestyle": "ISO",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
         "transaction_timeout": f"{transaction_seconds}s",
         # Whatever the server's default: what was answered must not be lost, nor a position go back.

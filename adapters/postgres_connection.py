@@ -6,11 +6,15 @@ Used by `adapters/postgres.py` and `adapters/postgres_leader.py`.
 import select
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg import adapt
+from psycopg.abc import PQGen, Transformer
 from psycopg_pool import AsyncConnectionPool
+
+from adapters.prepared_statements import Rows, fetch
 
 T = TypeVar("T")
 
@@ -40,6 +44,16 @@ class BoundedConnection(psycopg.AsyncConnection):
 
     silence_seconds: float = 60.0
 
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.prepared: dict[bytes, None] = {}
+        """Names of the statements of `prepared_statements.py` that this connection knows."""
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        """Loads results; it keeps what it learnt of their types."""
+        return adapt.Transformer(self)
+
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:  # noqa: ASYNC109 - theirs
         """As in psycopg. Raises OperationalError after the silence."""
         if timeout is not None:
@@ -53,10 +67,18 @@ class BoundedConnection(psycopg.AsyncConnection):
             raise
 
 
-class LivePool(AsyncConnectionPool[psycopg.AsyncConnection]):
+class LivePool(AsyncConnectionPool[BoundedConnection]):
     """A pool that looks at a connection before it gives it out, without asking the server."""
 
-    async def getconn(self, timeout: float | None = None) -> psycopg.AsyncConnection:  # noqa: ASYNC109 - theirs
+    async def fetch(self, sql: str, parameters: Mapping[str, object]) -> Rows:
+        """The rows of one autocommit statement, by the shortest way. Raises psycopg.Error."""
+        one = await self.getconn()
+        try:
+            return await fetch(one, sql, parameters)
+        finally:
+            await self.putconn(one)
+
+    async def getconn(self, timeout: float | None = None) -> BoundedConnection:  # noqa: ASYNC109 - theirs
         """A connection that the server has not ended. Raises PoolTimeout."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
@@ -77,8 +99,7 @@ def _has_word_of_its_end(connection: psycopg.AsyncConnection) -> bool:
 def bounded(silence_seconds: float) -> Any:
     """A `configure` for a pool of BoundedConnection."""
 
-    async def configure(connection: psycopg.AsyncConnection) -> None:
-        if isinstance(connection, BoundedConnection):
-            connection.silence_seconds = silence_seconds
+    async def configure(connection: BoundedConnection) -> None:
+        connection.silence_seconds = silence_seconds
 
     return configure

@@ -11,7 +11,7 @@ from psycopg import errors
 from psycopg_pool import PoolTimeout
 
 from adapters.event_mapper import COLUMNS, EVENT_TYPES, recorded_from_row
-from adapters.postgres import Pool, connection, owned, unavailable
+from adapters.postgres import Pool, connection, database_errors, owned, unavailable
 from application.context import Idempotency
 from application.ports import IngestSource, KeptOutcome, KeyClaim, KeyTaken, StreamChanged
 from domain.errors import DatabaseUnavailable, TenantRemoved
@@ -87,8 +87,8 @@ APPEND_INGEST_WITH_KEY = (
 # Nothing was appended, so there is no position anyone could wait for.
 CLAIM_ONLY = _KEY_INSERT.format(position="0") + " RETURNING position"
 
-LOAD = f"SELECT {COLUMNS} FROM load_streams(%s)"  # noqa: S608
-COMMAND_STREAMS = "SELECT command_streams(%s)"
+LOAD = f"SELECT {COLUMNS} FROM load_streams(%(streams)s)"  # noqa: S608
+COMMAND_STREAMS = "SELECT command_streams(%(command)s)"
 KEPT = owned(
     "SELECT k.fingerprint, k.outcome::text, k.position, k.command_id FROM idempotency_keys AS k "
     "WHERE k.owner = c.owner AND k.user_id = %(user)s AND k.route = %(route)s "
@@ -111,18 +111,17 @@ class PostgresEventStore:
         histories: dict[str, list[Recorded]] = {stream: [] for stream in streams}
         # No stream can be named with a NUL, and text cannot carry one.
         names = [stream for stream in histories if "\0" not in stream]
-        async with connection(self._pool) as one:
-            cursor = await one.execute(LOAD, (names,), prepare=True, binary=True)
-            rows = await cursor.fetchall()
+        with database_errors():
+            rows = await self._pool.fetch(LOAD, {"streams": names})
         for row in rows:
             histories[row[0]].append(recorded_from_row(row, EVENT_TYPES.decode))
         return histories
 
     async def command_streams(self, command_id: str) -> Sequence[str]:
         """The streams that the command appended to."""
-        async with connection(self._pool) as one:
-            cursor = await one.execute(COMMAND_STREAMS, (command_id,), prepare=True)
-            return [stream for (stream,) in await cursor.fetchall()]
+        with database_errors():
+            rows = await self._pool.fetch(COMMAND_STREAMS, {"command": command_id})
+        return [stream for (stream,) in rows]
 
     async def append(
         self,
@@ -180,17 +179,16 @@ class PostgresEventStore:
     ) -> KeptOutcome | None:
         """What this key led to before, if it was used in the 24 h before `at`."""
         parameters = _key_parameters(owner, user_id, idempotency) | {"since": at - KEY_LIFETIME}
-        async with connection(self._pool) as one:
-            row = await (await one.execute(KEPT, parameters, prepare=True)).fetchone()
-        return None if row is None else KeptOutcome(row[0], row[1].encode(), row[2], row[3])
+        with database_errors():
+            rows = await self._pool.fetch(KEPT, parameters)
+        if not rows:
+            return None
+        fingerprint, outcome, position, command_id = rows[0]
+        return KeptOutcome(fingerprint, outcome.encode(), position, command_id)
 
     async def _execute(self, statement: str, parameters: Mapping[str, Any]) -> int:
-        # Without the transaction that `pool.connection()` would end: the statement is autocommit.
-        one = await self._pool.getconn()
-        try:
-            return await _position(await one.execute(statement, parameters, prepare=True))
-        finally:
-            await self._pool.putconn(one)
+        rows = await self._pool.fetch(statement, parameters)
+        return int(max(position for (position,) in rows))
 
     async def _forget(self, claim: KeyClaim) -> None:
         parameters = _key_parameters(claim.owner, claim.user_id, claim.idempotency)

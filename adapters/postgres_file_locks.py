@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 import psycopg
 
 from adapters.postgres import Pool, database_errors
+from adapters.postgres_connection import BoundedConnection
 from domain.errors import DatabaseUnavailable
 
 LOOK_AGAIN_SECONDS = 0.05
 WAIT_SECONDS = 20.0
 """How long one worker waits for another with the same file; then the job is tried again."""
+UNLOCK_SECONDS = 5.0
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
@@ -39,7 +41,7 @@ class PostgresFileLocks:
             finally:
                 await self._give_back(one, name)
 
-    async def _take(self, one: psycopg.AsyncConnection, name: list[str]) -> None:
+    async def _take(self, one: BoundedConnection, name: list[str]) -> None:
         deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
         while True:
             row = await (await one.execute(_LOCK, name)).fetchone()
@@ -49,12 +51,18 @@ class PostgresFileLocks:
                 raise DatabaseUnavailable("Another worker holds the file.", reason="lock")
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
-    async def _give_back(self, one: psycopg.AsyncConnection, name: list[str]) -> None:
-        """Nothing but a connection without locks may go back into the pool."""
+    async def _give_back(self, one: BoundedConnection, name: list[str]) -> None:
+        """Nothing but a connection without locks may go back into the pool.
+
+        A lock ends with its session, so that one which cannot be given up is closed: what was done
+        under it is done all the same.
+        """
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(UNLOCK_SECONDS):
                 await one.execute(_UNLOCK, name)
-        except (psycopg.Error, TimeoutError, asyncio.CancelledError):
+        except (psycopg.Error, TimeoutError):
+            await one.close()
+        except asyncio.CancelledError:
             await one.close()
             raise
         finally:

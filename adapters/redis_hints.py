@@ -11,9 +11,15 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from adapters.redis_line import RedisLine
+
 POLL_SECONDS = 0.05
 """How long a follower waits at most before it looks on its own."""
 RECONNECT_SECONDS = 1.0
+ANNOUNCE_SECONDS = 2.0
+"""After which an announcement is given up."""
+GATHER_SECONDS = 0.004
+"""How long announcements gather after one that went out: a follower takes longer for a batch."""
 
 
 def _client(redis_url: str) -> Any:
@@ -27,7 +33,7 @@ class PositionAnnouncer:
     """Tells followers how far the log has come, from the event loop it is used on."""
 
     def __init__(self, redis_url: str, *, channel: str) -> None:
-        self._client = _client(redis_url)
+        self._line = RedisLine(redis_url)
         self._channel = channel
         self._latest = 0
         self._announced = 0
@@ -42,16 +48,21 @@ class PositionAnnouncer:
     async def _publish(self) -> None:
         while self._announced < self._latest:
             position = self._latest
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await self._client.publish(self._channel, str(position))
+            try:
+                async with asyncio.timeout(ANNOUNCE_SECONDS):
+                    await self._line.ask("PUBLISH", self._channel, position)
+            except (RedisError, OSError, TimeoutError):
+                self._line.hang_up()
             self._announced = position
+            # One alone goes out at once; of many each follower needs the last.
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def close(self) -> None:
         """Give up what is not yet published and let the connection go."""
         if self._publishing is not None:
             self._publishing.cancel()
             await asyncio.gather(self._publishing, return_exceptions=True)
-        await self._client.aclose()
+        self._line.hang_up()
 
 
 class PositionHints:

@@ -5,12 +5,12 @@ Used by api/limits.py. Without Redis nothing is counted and everything is let th
 
 import asyncio
 import contextlib
-from typing import Any
+import hashlib
 
 import msgspec
-import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
+from adapters.redis_line import RedisLine
 from adapters.telemetry import get_logger
 
 WINDOW_SECONDS = 60
@@ -48,6 +48,8 @@ redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
 redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
 return {1, limit - taken - 1, tonumber(oldest or now) + window - now}
 """
+_TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
+"""How Redis calls a script it has seen."""
 # A list of the times of what was let through, oldest first, by the clock of Redis, which all
 # processes share. When that clock is set back it stands still here, and after more than a window
 # it begins anew.
@@ -74,9 +76,7 @@ class RedisLimits:
         window_seconds: float = WINDOW_SECONDS,
         margin_seconds: float = MARGIN_SECONDS,
     ) -> None:
-        # Untyped: redis-py's own annotations make every call a union of sync and async.
-        self._client: Any = redis.asyncio.Redis.from_url(redis_url, retry=None)
-        self._script: Any = self._client.register_script(_TAKE)
+        self._line = RedisLine(redis_url)
         self._namespace = namespace
         self._window = round((window_seconds + margin_seconds) * 1_000_000)
         self._probing: asyncio.Task[None] | None = None
@@ -93,9 +93,14 @@ class RedisLimits:
             return None
 
     async def _take(self, key: str, limit: int) -> Taken:
-        admitted, remaining, reset = await self._script(
-            keys=[f"{self._namespace}:limit:{key}"], args=[limit, self._window]
-        )
+        arguments = 1, f"{self._namespace}:limit:{key}", limit, self._window
+        try:
+            found = await self._line.ask("EVALSHA", _TAKE_SHA, *arguments)
+        except ResponseError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+            found = await self._line.ask("EVAL", _TAKE, *arguments)
+        admitted, remaining, reset = found
         return Taken(bool(admitted), remaining, -(-reset // 1_000_000))
 
     @property
@@ -103,6 +108,8 @@ class RedisLimits:
         return self._probing is not None and not self._probing.done()
 
     def _away(self, error: Exception) -> None:
+        # One that was too slow for this request may never answer the next.
+        self._line.hang_up()
         if not self._is_away:
             get_logger().warning("media.limits.away", error=f"{type(error).__name__}: {error}")
             self._probing = asyncio.get_running_loop().create_task(self._probe())
@@ -111,9 +118,12 @@ class RedisLimits:
         """Return when Redis counts again."""
         while True:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
-                async with asyncio.timeout(BUDGET_SECONDS):
-                    await self._take("probe", 1)
-                break
+                try:
+                    async with asyncio.timeout(BUDGET_SECONDS):
+                        await self._take("probe", 1)
+                    break
+                except TimeoutError:
+                    self._line.hang_up()
             await asyncio.sleep(PROBE_SECONDS)
         get_logger().info("media.limits.back")
 
@@ -122,4 +132,4 @@ class RedisLimits:
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
-        await self._client.aclose()
+        self._line.hang_up()

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 from domain.object_key import ID_ALPHABET, ID_LENGTH
 
+_PAIRS = [first + second for second in ID_ALPHABET for first in ID_ALPHABET]
+"""Two characters at a time take half as many divisions of large numbers."""
+
 
 def utc_now() -> datetime:
     """The time in UTC, in whole milliseconds, which is what events and answers carry."""
@@ -19,11 +22,11 @@ class RandomIdentities:
     def nanoid(self) -> str:
         """16 characters of 62: 95 bits, from 128 random ones, so that no character is likelier."""
         number = int.from_bytes(secrets.token_bytes(16))
-        characters = []
-        for _ in range(ID_LENGTH):
-            number, index = divmod(number, len(ID_ALPHABET))
-            characters.append(ID_ALPHABET[index])
-        return "".join(characters)
+        pairs = []
+        for _ in range(ID_LENGTH // 2):
+            number, index = divmod(number, len(_PAIRS))
+            pairs.append(_PAIRS[index])
+        return "".join(pairs)
 
     def command_id(self) -> str:
         """The id of one command: the milliseconds since 1970 and 64 random bits, in hexadecimal.

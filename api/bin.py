@@ -6,7 +6,7 @@ from litestar.response.base import ASGIResponse
 
 from api.bodies import Body, path_context
 from api.parameters import known_id
-from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of
+from api.routes import MediaRequest, answer, json_answer, note, note_file, runtime_of, variants_of
 from application.bin import ChangeFile
 from domain.access import Permission
 from domain.media_file import MediaFile
@@ -62,6 +62,7 @@ async def _placed(request: MediaRequest, file: MediaFile) -> ASGIResponse:
     body = FileResource.of(
         file,
         public_base_url=runtime.settings.public_base_url,
+        variants=variants_of(runtime),
         processing=MOVING if moving else None,
     )
     return answer(body, position=file.position)

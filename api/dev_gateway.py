@@ -185,9 +185,10 @@ class DevGateway:
 
 
 def content_security_policy(settings: Settings) -> str:
-    """The dashboard loads itself, files from the CDN, and puts uploads into the bucket."""
-    files = settings.public_base_url
+    """The dashboard loads itself and files, by the CDN or signed for the bucket, and uploads."""
     uploads = settings.s3_upload_endpoint or settings.s3_endpoint
+    own = f"http://{settings.host}:{settings.port} http://localhost:{settings.port}"
+    files = f"{settings.public_base_url} {uploads} {settings.delivery_base_url or own}"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; "
         f"connect-src 'self' {uploads}; img-src 'self' blob: data: {files}; "

@@ -65,6 +65,26 @@ FILE: Json = {
     "deletedAt": None,
     "deletedBy": None,
     "purgeAt": None,
+    "width": 1600,
+    "height": 900,
+    "durationMs": None,
+    "pageCount": None,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "placeholder": "HwgOBZpwh3dwh4iIeHiIiICIB/iH",
+    "dominantColor": "#0077ff",
+    "inspectionError": None,
+    "variants": {
+        "thumb_200": {
+            "url": URL.replace(".webp", "/thumb_200.r1.webp"),
+            "status": "ready",
+            "error": None,
+        },
+        "og_1200x630": {
+            "url": f"https://api.example/cdn/{KEY}?variant=og_1200x630",
+            "status": "on_demand",
+            "error": None,
+        },
+    },
 }
 VERIFYING: Json = {
     "mediaId": MEDIA_ID,

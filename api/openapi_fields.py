@@ -150,12 +150,18 @@ def fields(settings: Settings) -> Mapping[str, Mapping[str, Schema]]:
             "createdAt": {"description": "When the upload was asked for.", **TIME},
             "updatedAt": {"description": "When anything above changed last.", **TIME},
             "processing": {
-                "description": "`moving` in the answer of a command whose bytes are still on their "
-                "way to where they belong; else null."
+                "description": "`inspecting` until the bytes were looked into; `moving` in the "
+                "answer of a command whose bytes are still on their way to where they belong."
             },
             "deletedAt": {"description": "When it went into the bin; else null.", **TIME},
             "deletedBy": {"description": "The user's id; null in the library."},
             "purgeAt": {"description": "Until then it can be restored; else null.", **TIME},
+            **_in_the_bytes(),
+        },
+        "Variant": {
+            "url": {"description": "Of the picture once it is `ready`; else of whoever makes it."},
+            "status": {"description": "`on_demand` is made when first asked for."},
+            "error": {"description": "Why it cannot be made, as a reason of a rejected upload."},
         },
         **_bin(),
         "FileList": {
@@ -242,6 +248,25 @@ def _bin() -> Mapping[str, Mapping[str, Schema]]:
             "commandId": {"description": "The command that was undone."},
             "files": {"description": "The files that are as they were before it."},
             "processing": {"description": "Those whose bytes are still on their way."},
+        },
+    }
+
+
+def _in_the_bytes() -> Mapping[str, Schema]:
+    """What looking into a file tells; null until then, and where its type has no such thing."""
+    pixels = {"minimum": 1}
+    return {
+        "width": {"description": "In pixels, as shown.", **pixels},
+        "height": {"description": "In pixels, as shown.", **pixels},
+        "durationMs": {"description": "Of a video.", **COUNT},
+        "pageCount": {"description": "Of a document.", **COUNT},
+        "sha256": {"description": "Of the served bytes.", "pattern": "^[0-9a-f]{64}$"},
+        "placeholder": {"description": "ThumbHash, base64: shown until the picture is there."},
+        "dominantColor": {"description": "For the same.", "pattern": "^#[0-9a-f]{6}$"},
+        "inspectionError": {"description": "Why nobody could look into it; else null."},
+        "variants": {
+            "description": "By preset; `{}` for what is no picture or video. `url` is null for a "
+            "private file and for a variant that failed."
         },
     }
 

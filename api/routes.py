@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 from litestar import Request
 from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
 
 from adapters.runtime import Runtime
 from projections.variants import Variants
@@ -83,10 +84,31 @@ def json_answer(
     headers: Mapping[str, str] | None = None,
 ) -> ASGIResponse:
     """The same for a body that is JSON already."""
-    given = dict(headers or {})
+    given = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()
+    ]
     if position is not None:
-        given["media-position"] = str(position)
-    return ASGIResponse(body=body, headers=given, status_code=status)
+        given.append((b"media-position", str(position).encode()))
+    return JsonAnswer(body, status, given)
+
+
+class JsonAnswer(ASGIResponse):
+    """Bytes and headers as they are: the framework's own writes its headers several times over."""
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.body = body
+        self.status_code = status
+        self._given = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send both."""
+        headers = [
+            *self._given,
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(self.body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
 def allowed_methods(request: MediaRequest) -> str:

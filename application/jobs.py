@@ -85,6 +85,7 @@ class PurgeCache(Job, frozen=True, kw_only=True):
     QUEUE: ClassVar[str] = "media_cache"
     """A CDN that is slow or refuses holds up nothing else."""
     MAX_RETRIES: ClassVar[int] = 16
+    CHAIN_SECONDS: ClassVar[float] = 2700
     TIME_LIMIT_SECONDS: ClassVar[float] = 180
     media_id: str
     not_before: datetime | None = None

@@ -37,7 +37,6 @@ from domain.errors import (
     MediaNotFound,
     TenantRemoved,
     UploadExpired,
-    UploadIncomplete,
     UploadMismatch,
 )
 from domain.event import Event, Recorded
@@ -216,7 +215,8 @@ class Uploads:
     async def verify_upload(self, media_id: str, context: SystemContext) -> MediaFile | None:
         """Finish a deferred verification.
 
-        The file, or None when it was refused, has moved on, or its workspace was removed.
+        The file, or None when it was refused, has moved on, or its workspace was removed. Raises
+        UploadIncomplete where the store does not show what is to be verified: it is asked again.
         """
         limit = VERIFICATION_TIME_LIMIT - COMPLETE_WAIT
         deadline = asyncio.get_running_loop().time() + limit.total_seconds()
@@ -236,7 +236,7 @@ class Uploads:
 
         try:
             return await self._media.repeatedly(attempt)
-        except (UploadMismatch, Infected, UploadExpired, UploadIncomplete, TenantRemoved):
+        except (UploadMismatch, Infected, UploadExpired, TenantRemoved):
             return None
 
     async def upload_status(self, media_id: str, context: Context) -> MediaFile:

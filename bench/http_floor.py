@@ -15,8 +15,8 @@ from litestar.params import FromQuery
 
 from adapters.postgres import open_pool
 from projections.file_list import FileListProjection
-from projections.file_resource import FILE_COLUMNS
-from projections.reading import fetch_owned, owned
+from projections.file_resource import FOUND_COLUMNS
+from projections.reading import owned
 
 POOL_SIZE = 10
 """As the service has by default."""
@@ -30,7 +30,9 @@ GRANT SELECT, INSERT ON floor TO media_api
 _encode = msgspec.json.Encoder().encode
 _ROWS = owned(
     FileListProjection.name,
-    f"SELECT {FILE_COLUMNS} FROM file_list_v2 WHERE owner = c.owner AND deleted_at IS NULL"
+    "SELECT media_id, owner, service_code, file_name, file_size, mime_type, category, key,"
+    f" is_public, uploaded_by, created_at, updated_at, {FOUND_COLUMNS}"
+    " FROM file_list_v2 WHERE owner = c.owner AND deleted_at IS NULL"
     " ORDER BY created_at DESC, media_id DESC LIMIT 50",
 )
 _INSERT = "INSERT INTO floor (owner, data) VALUES (%s, %s) RETURNING id"
@@ -45,8 +47,10 @@ def hello() -> dict[str, str]:
 @get("/rows")
 async def rows(state: State, owner: FromQuery[str]) -> Response[bytes]:
     """One SELECT of 50 rows under the row-level security of the file list."""
-    answer = await fetch_owned(state.pool, _ROWS, {"owner": owner})
-    return Response(_encode(answer.found), media_type="application/json")
+    async with state.pool.connection() as connection:
+        cursor = await connection.execute(_ROWS, {"owner": owner}, binary=True)
+        found = await cursor.fetchall()
+    return Response(_encode(found), media_type="application/json")
 
 
 @post("/insert")

@@ -256,6 +256,6 @@ async def main(arguments: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--short", action="store_true", help="a minute, for CI")
+    parser.add_argument("--short", "--quick", action="store_true", help="a minute, for CI")
     parser.add_argument("--report", action="store_true", help="write docs/figures/renditions.md")
     sys.exit(asyncio.run(main(parser.parse_args())))

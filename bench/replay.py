@@ -6,11 +6,13 @@ The floor is the rows alone, ready in memory, through the same statement.
 import argparse
 import asyncio
 import itertools
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
@@ -36,6 +38,7 @@ from tests.kit.log import package_environment
 from tests.projections.histories import deleted, uploaded
 
 EVENTS = 100_000
+MANY_EVENTS = 1_000_000
 PACKAGE_EVENTS = 3_000
 """What the package's runner is given: it would take minutes for all."""
 FILE_LIST = FileListProjection()
@@ -65,11 +68,46 @@ def history(events: int) -> Iterator[Recorded]:
     return itertools.islice(forever(), events)
 
 
-async def fill(pool: Pool, events: int) -> None:
+async def fill(pool: Pool, events: int, *, there: int = 0) -> None:
+    """Lengthen the history from `there` to so many events."""
     store = PostgresEventStore(pool)
-    facts = list(history(events))
-    for first in range(0, events, 10_000):
-        await store.append(facts[first : first + 10_000])
+    facts = itertools.islice(history(events), there, None)
+    while batch := list(itertools.islice(facts, 10_000)):
+        await store.append(batch)
+
+
+async def keep_watching(most: list[float]) -> None:
+    """Remember the most memory this process held while it worked, in MiB."""
+    while True:
+        most[0] = max(most[0], memory_held())
+        await asyncio.sleep(0.02)
+
+
+def memory_held() -> float:
+    """MiB of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def watched(work: Awaitable[float]) -> tuple[float, float]:
+    """What the work gives, and the most memory it held."""
+    most = [0.0]
+    watching = asyncio.create_task(keep_watching(most))
+    found = await work
+    watching.cancel()
+    return found, most[0]
+
+
+async def long_history(report: Report, pool: Pool, contestants: "Contestants") -> None:
+    """Ten times as many events must not take more memory."""
+    _, before = await watched(contestants.replayed())
+    await fill(pool, MANY_EVENTS, there=EVENTS)
+    rate, held = await watched(contestants.replayed())
+    report.say(
+        f"{MANY_EVENTS:,} events replay at {rate * MANY_EVENTS / EVENTS:,.0f} a second; this"
+        f" process holds {held:.0f} MiB meanwhile, {before:.0f} MiB with {EVENTS:,}."
+    )
+    report.goal("memory, ten times the events", held / before, limit=1.2, at_most=True)
 
 
 class Contestants:
@@ -224,6 +262,8 @@ async def run(arguments: argparse.Namespace) -> int:
         report.say(f"The whole rebuild / the runner: {rates.ratio(REBUILD, PACKAGE):.0f} times.")
         seconds = EVENTS / rates.median(REPLAY)
         report.goal(f"{EVENTS:,} events replayed", seconds, limit=1.1, unit="s", at_most=True)
+        if not arguments.quick:
+            await long_history(report, pool, contestants)
     return report.finish("replay", write=arguments.report)
 
 

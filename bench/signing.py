@@ -13,6 +13,7 @@ import aioboto3  # type: ignore[import-untyped]
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
 
 from adapters.sigv4 import Presigner
+from bench.kit import Report
 
 ENDPOINT, REGION = "https://account.r2.cloudflarestorage.com", "auto"
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "an-example-secret"
@@ -83,11 +84,11 @@ async def main() -> int:
             measured["ours"].append(await microseconds(ours, 2000))
             measured["aioboto3"].append(await microseconds(theirs, 100))
     mine, other = (statistics.median(measured[name]) for name in ("ours", "aioboto3"))
-    reached = mine <= GOAL_MICROSECONDS
-    print(f"ours      {mine:8.1f} µs a URL")
-    print(f"aioboto3  {other:8.1f} µs a URL   {other / mine:.1f} times ours")
-    print(f"goal      {GOAL_MICROSECONDS:8.1f} µs a URL   {'reached' if reached else 'MISSED'}")
-    return 0 if reached else 1
+    report = Report("Signing")
+    rows: list[list[str | float]] = [["ours", mine], ["aioboto3's own", other]]
+    report.table("Processor time of one presigned upload URL", ["", "µs"], rows)
+    report.goal("one URL", mine, limit=GOAL_MICROSECONDS, unit="µs", at_most=True)
+    return report.finish("signing", write="--report" in sys.argv)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,8 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
     """The default as one would write it into the environment."""
     if field.name == "services":
         return "the seven services of the specification"
+    if field.name == "presets":
+        return "those of docs/renditions.md"
     value = field.default
     if isinstance(value, tuple):
         value = ",".join(map(str, value))

@@ -104,7 +104,7 @@ _BY_ID = owned(
     PendingUploadsProjection.name,
     """
     SELECT media_id, owner, service_code, file_name, file_size, mime_type, category, key, is_public,
-           uploaded_by, requested_at, requested_at AS updated_at
+           uploaded_by, requested_at::text, requested_at::text AS updated_at
     FROM pending_uploads_v1
     WHERE owner = c.owner AND media_id = %(id)s AND uploaded_by = %(uploader)s
     """,

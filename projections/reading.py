@@ -1,18 +1,32 @@
 """How queries reach a read model: one statement for the owner, the checkpoint and the rows."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
 from domain.errors import DatabaseUnavailable
 
-Pool: TypeAlias = AsyncConnectionPool[psycopg.AsyncConnection]
 T = TypeVar("T")
+
+
+class Pool(Protocol):
+    """What a query needs of `adapters/postgres_connection.py`."""
+
+    async def fetch(self, sql: str, parameters: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:
+        """The rows of one autocommit statement, by the shortest way. Raises psycopg.Error."""
+        ...
+
+    def connection(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection]:
+        """A connection for as long as the block runs."""
+        ...
+
+    async def check(self) -> None:
+        """Replace the connections that died."""
+        ...
 
 
 class Answer(msgspec.Struct, Generic[T], frozen=True):
@@ -25,9 +39,16 @@ class Answer(msgspec.Struct, Generic[T], frozen=True):
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[psycopg.AsyncConnection]:
     """A connection of the pool. Raises DatabaseUnavailable for whatever goes wrong on it."""
-    try:
+    with database_errors():
         async with pool.connection() as one:
             yield one
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn every psycopg error, a pool's timeout included, into DatabaseUnavailable."""
+    try:
+        yield
     except psycopg.Error as error:
         why = error.sqlstate or type(error).__name__
         raise DatabaseUnavailable("The database does not answer.", reason=why) from error
@@ -52,9 +73,8 @@ async def fetch_owned(
     pool: Pool, sql: str, parameters: Mapping[str, object]
 ) -> Answer[Sequence[tuple[Any, ...]]]:
     """The rows of an `owned` statement, without the checkpoint. Raises DatabaseUnavailable."""
-    async with connection(pool) as one:
-        cursor = await one.execute(sql, parameters, binary=True)
-        rows = await cursor.fetchall()
+    with database_errors():
+        rows = await pool.fetch(sql, parameters)
     position = rows[0][0]
     return Answer([row[1:] for row in rows if row[1] is not None], position)
 
@@ -66,5 +86,16 @@ _WITH_MICROSECONDS = len('"2026-04-29T10:00:00.123000Z"')
 def rfc3339(at: datetime) -> str:
     """The time in UTC with milliseconds, as api.md wants it."""
     # A page formats 100 of them: isoformat with a timespec takes 2 µs each, this a fifth of it.
-    text = _encode_time(at.astimezone(UTC)).decode()
+    text = _encode_time(at).decode()
+    if text[-2] != "Z":
+        text = _encode_time(at.astimezone(UTC)).decode()
     return f"{text[1:24] if len(text) == _WITH_MICROSECONDS else text[1:20] + '.000'}Z"
+
+
+def rfc3339_of_text(at: str) -> str:
+    """The same for what PostgreSQL writes of a timestamptz: `2026-04-29 10:00:00.12+00`.
+
+    Our connections are in UTC and in ISO style (`adapters/postgres.py`, startup_options).
+    """
+    milliseconds = f"{at[19:-3] or '.'}000"[:4]
+    return f"{at[:10]}T{at[11:19]}{milliseconds}Z"

@@ -25,6 +25,8 @@ from workers.process import pause, run
 NAME = "publisher"
 BATCH = 500
 """Events between two checkpoints."""
+GATHER_SECONDS = 0.005
+"""How long events gather after a batch: a few in one cost what one alone does."""
 RETRY_SECONDS = 1.0
 """When to try again while Postgres or Redis is away."""
 TRIM_SECONDS = 10.0
@@ -102,6 +104,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
                     waiting = False
                     if reached == position:
                         await hints.wait()
+                    else:
+                        await asyncio.sleep(GATHER_SECONDS)
                     position = reached
             except (DatabaseUnavailable, StreamsUnavailable) as error:
                 if not waiting:

@@ -11,6 +11,7 @@ import pytest
 from adapters.runtime import Runtime, open_api_runtime, open_jobs_runtime
 from adapters.settings import Settings
 from api import app
+from application.ports import ObjectChanged
 from tests.kit.http import JSON, ApiClient, asked, new_id, refused, serving
 from tests.kit.library import PNG
 from tests.workers.processes import until
@@ -49,10 +50,19 @@ async def public(runtime: Runtime, file: JSON) -> bytes | None:
     standing = await runtime.objects.head("public", file["key"])
     if standing is None:
         return None
-    parts = [
-        part async for part in runtime.objects.stream("public", file["key"], etag=standing.etag)
-    ]
-    return b"".join(parts)
+    stream = runtime.objects.stream("public", file["key"], etag=standing.etag)
+    try:
+        return b"".join([part async for part in stream])
+    except ObjectChanged:  # removed between the two
+        return None
+
+
+NAMED = ("id", "key", "fileName", "fileSize", "mimeType", "isPublic", "url", "createdAt", "status")
+
+
+def named(file: JSON) -> JSON:
+    """What does not depend on how far the workers have come with looking into the bytes."""
+    return {name: file[name] for name in NAMED}
 
 
 async def gone(runtime: Runtime, *files: JSON) -> None:
@@ -96,9 +106,9 @@ async def test_a_deleted_file_is_in_the_bin_and_can_be_restored(
     answer = await client.send("POST", f"/files/{file['id']}/restore")
     assert answer.status_code == 200
     back = answer.json()
-    assert back == file | {"updatedAt": back["updatedAt"]}
+    assert named(back) == named(file)
     assert await public(runtime, file) == PNG
-    assert await client.listed() == [back]
+    assert [named(one) for one in await client.listed()] == [named(file)]
     assert await client.listed(status="deleted") == []
     assert (await client.get("/files/stats")).json()["totalFiles"] == 1
     refused(await client.send("POST", f"/files/{file['id']}/restore"), 409, "NOT_IN_BIN")
@@ -172,11 +182,11 @@ async def test_visibility_moves_the_bytes_and_an_undo_moves_them_back(
     path = f"/files/{file['id']}"
     answer = await client.send("PATCH", path, json={"isPublic": False})
     hidden = answer.json()
-    assert hidden == file | {"isPublic": False, "url": None, "updatedAt": hidden["updatedAt"]}
+    assert named(hidden) == named(file) | {"isPublic": False, "url": None}
     assert await public(runtime, file) is None
-    assert (await client.get(path)).json() == hidden
+    assert named((await client.get(path)).json()) == named(hidden)
     again = await client.send("PATCH", path, json={"isPublic": False})
-    assert again.json() == hidden
+    assert named(again.json()) == named(hidden)
     refused(await client.send("PATCH", path, json={}), 400, "MISSING_FIELDS")
     assert (await undo(client, command_of(answer))).json()["files"] == [file["id"]]
     assert await public(runtime, file) == PNG
@@ -229,7 +239,9 @@ async def test_fifty_undos_at_once_are_one(client: ApiClient, runtime: Runtime) 
         "CONFLICT",
     }
     for file in files:
-        items = (await client.get(f"/files/{file['id']}/history")).json()["items"]
+        answer = await client.get(f"/files/{file['id']}/history")
+        assert answer.status_code == 200, answer.text
+        items = answer.json()["items"]
         types = [item["type"] for item in items]
         assert types.count("media_file.file_restored.v1") == 1
         assert await public(runtime, file) == PNG
@@ -248,18 +260,8 @@ async def test_deleting_and_undoing_in_haste_ends_as_the_last_one_said(
 
 
 async def test_uploads_are_not_undone(client: ApiClient) -> None:
-    answer = await client.send("POST", "/upload/presign", json={})
-    assert command_of(answer).startswith("cmd_")
-    sent = await client.http.post(
-        "/upload/presign",
-        json={
-            "fileName": "a.png",
-            "contentType": "image/png",
-            "fileSize": 9,
-            "serviceCode": "blog",
-        },
-        headers=client.headers,
-    )
+    sent = await client.send("POST", "/upload/presign", json=asked())
+    assert command_of(sent).startswith("cmd_")
     refused(await undo(client, command_of(sent)), 409, "COMMAND_NOT_UNDOABLE")
     # Called off, it is no file that could come back.
     cancelled = await client.delete(sent.json()["mediaId"])

@@ -226,7 +226,7 @@ async def test_a_deleted_file_is_gone_and_its_history_stays(client: ApiClient) -
     history = (await client.get(f"{path}/history")).json()["items"]
     assert [item["version"] for item in history] == [1, 2, 3]
     last = history[-1]
-    assert last["type"] == "media_file.file_deleted.v1"
+    assert last["type"] == "media_file.file_deleted.v2"
     assert last["actor"] == f"user:{client.user}"
     assert last["position"] == client.position
     assert last["data"]["fileName"] == "hero.png"

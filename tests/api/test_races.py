@@ -18,7 +18,7 @@ STEPS = ("complete", "delete", "sweep")
 ENDINGS = {
     "media_file.upload_cancelled.v1",
     "media_file.upload_expired.v1",
-    "media_file.file_deleted.v1",
+    "media_file.file_deleted.v2",
 }
 
 
@@ -79,10 +79,10 @@ async def check(race: Race) -> None:
     assert len(ended) <= 1
     if completed:
         assert race.answers["complete"].status_code == 200
-        assert ended in ([], ["media_file.file_deleted.v1"])
+        assert ended in ([], ["media_file.file_deleted.v2"])
     else:
         assert race.answers["complete"].status_code in {404, 410}
-        assert ended != ["media_file.file_deleted.v1"]
+        assert ended != ["media_file.file_deleted.v2"]
     deleted = race.answers["delete"].status_code == 200
     assert deleted == (ended not in ([], ["media_file.upload_expired.v1"]))
 
@@ -94,7 +94,7 @@ async def test_one_after_the_other_in_every_order(race: Race, order: tuple[str, 
     await check(race)
     types = await race.types()
     if order[0] == "complete":
-        assert types[1:] == ["media_file.upload_completed.v1", "media_file.file_deleted.v1"]
+        assert types[1:] == ["media_file.upload_completed.v1", "media_file.file_deleted.v2"]
     elif order[0] == "delete":
         assert types[1:] == ["media_file.upload_cancelled.v1"]
     else:

@@ -255,6 +255,20 @@ async def test_a_verification_that_takes_long_is_finished_by_a_worker(
     assert len(await library.events(pending.id)) == 3
 
 
+async def test_a_worker_that_does_not_see_the_bytes_yet_is_to_look_again(
+    library: Library, jobs: Runtime, objects: FaultyObjectStore
+) -> None:
+    """Taken for done, the job would not be asked for again as long as its mark lives."""
+    pending = await library.stored(at=utc_now())
+    uploads = uploads_over(objects, jobs)
+    objects.blind = True
+    with pytest.raises(UploadIncomplete):
+        await uploads.verify_upload(pending.id, library.system())
+    objects.blind = False
+    await uploads.verify_upload(pending.id, library.system())
+    assert await library.events(pending.id) == ["upload_requested", "upload_completed"]
+
+
 async def test_a_removed_workspace_takes_no_more_uploads(library: Library, jobs: Runtime) -> None:
     pending = await library.stored(tenant="ls_gone")
     await jobs.upkeep.remove_tenant("ls_gone", library.system())

@@ -4,16 +4,15 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY
-from tests.faults.history import Entry, History, Kind
+from tests.faults.history import History, Kind
 from tests.faults.pictures import picture
 from tests.faults.system import System
 from tests.kit.http_source import response
@@ -114,7 +113,7 @@ class Client:
         """Do one thing after the other until it is over."""
         choices = (
             (self.upload, 10),
-            (self.ingest, 2),
+            (self.ingest, 4),
             (self.walk, 4),
             (self.look, 4),
             (self.remove, 5),
@@ -445,11 +444,6 @@ def _shape(said: httpx.Response) -> tuple[str, Any]:
     return "", body
 
 
-def host_of(url: str) -> str:
-    """Where a URL leads."""
-    return urlsplit(url).netloc
-
-
 class Crowd:
     """The clients of one scenario: two workspaces, some people each."""
 
@@ -508,11 +502,6 @@ class Crowd:
         await self._end_beside()
         await asyncio.gather(*self._tasks)
         await asyncio.gather(*(client.settle() for client in self.clients))
-
-    def entries(self) -> Sequence[Entry]:
-        """What they wrote, in the order of time."""
-        lines = [entry for client in self.clients for entry in client.history.entries]
-        return sorted(lines, key=lambda entry: entry.at)
 
     async def close(self) -> None:
         """Send them home."""

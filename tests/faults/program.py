@@ -90,7 +90,11 @@ class Run:
     """One call of the program."""
 
     def __init__(self, arguments: argparse.Namespace, console: Console, folder: Path) -> None:
-        self.report = Report(seed=arguments.seed, strikes=arguments.strikes)
+        self.report = Report(
+            seed=arguments.seed,
+            strikes=arguments.strikes,
+            scenarios="".join(f" {name}" for name in arguments.scenario),
+        )
         self._arguments = arguments
         self._console = console
         self._folder = folder

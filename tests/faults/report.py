@@ -25,7 +25,10 @@ class Report(msgspec.Struct, kw_only=True):
     replayed: list[Outcome] = []
     """Of the seeds that failed once."""
     proofs: list[Red] = []
-    final: list[Violation] = []
+    final: list[Violation] | None = None
+    """None where nobody waited for the last purges."""
+    scenarios: str = ""
+    """Those that were named."""
     seconds: float = 0
 
     @property
@@ -78,11 +81,11 @@ def _lines(report: Report) -> list[str]:
     struck = sum(one.strikes for one in report.outcomes)
     operations = sum(one.operations for one in report.outcomes)
     events = sum(one.events for one in report.outcomes)
-    broken = sum(len(one.violations) for one in report.outcomes) + len(report.final)
+    broken = sum(len(one.violations) for one in report.outcomes) + len(report.final or ())
     seen = sum(bool(proof.told) for proof in report.proofs)
     machine = (
         f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()};"
-        f" `./dev faults --strikes {report.strikes} --seed {report.seed} --report`,"
+        f" `./dev faults{report.scenarios} --strikes {report.strikes} --seed {report.seed}`,"
         f" {report.seconds / 60:.0f} minutes."
     )
     result = (
@@ -111,8 +114,7 @@ def _lines(report: Report) -> list[str]:
         "A strike that did not hit is void and was repeated. *Well again after*: from the end of",
         "the fault until nothing is left to do, with no hand but the supervisor's.",
         "",
-        "In the end, when every purge had had its last pass: "
-        + (f"{len(report.final)} violations." if report.final else "nothing left, nothing undone."),
+        "In the end, when every purge had had its last pass: " + _in_the_end(report.final),
         "",
         f"Seeds that failed once, played again: {len(report.replayed)}, "
         + ("all hold." if all(one.good for one in report.replayed) else "NOT all hold."),
@@ -124,8 +126,14 @@ def _lines(report: Report) -> list[str]:
             lines += [
                 f"- {outcome.scenario}: {one.invariant}: {one.what}" for one in outcome.violations
             ]
-        lines += [*(f"- {one.invariant}: {one.what}" for one in report.final), ""]
+        lines += [*(f"- {one.invariant}: {one.what}" for one in report.final or ()), ""]
     return [*lines, *_proofs(report)]
+
+
+def _in_the_end(final: list[Violation] | None) -> str:
+    if final is None:
+        return "not looked at in this run."
+    return f"{len(final)} violations." if final else "nothing left, nothing undone."
 
 
 def _proofs(report: Report) -> list[str]:

@@ -16,7 +16,7 @@ import redis.exceptions
 from adapters.queue_depth import queue_depth
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY
 from projections.read_models import is_retired
-from tests.faults import checker
+from tests.faults import checker, history
 from tests.faults.clients import Client, Crowd
 from tests.faults.evidence import (
     Evidence,
@@ -166,7 +166,7 @@ async def play(
         recovered = await _recover(system, crowd, recovery_seconds)
         recovery = time.monotonic() - healed
         await tail.stop()
-        evidence = await collect(system, crowd, tail)
+        evidence = await collect(system, crowd, tail, folder)
         evidence.api_dies = scenario.api_dies
         evidence.recovered = recovered
         evidence.hooked, evidence.hooked_from = crowd.tenants[0], hooked_from
@@ -189,14 +189,14 @@ async def play(
     )
 
 
-async def collect(system: System, crowd: Crowd, tail: Tail) -> Evidence:
+async def collect(system: System, crowd: Crowd, tail: Tail, folder: Path) -> Evidence:
     """Everything the checker looks at, now that all is quiet."""
     facts = await facts_of(system, crowd.tenants)
     public = [life.key for life in lives(facts).values() if life.is_public and life.key]
     library = {tenant: await library_of(system, tenant) for tenant in crowd.tenants}
     return Evidence(
         tenants=crowd.tenants,
-        entries=crowd.entries(),
+        entries=history.read(folder),
         facts=facts,
         order=await order_since(system, tail.began),
         tail=list(tail.seen),

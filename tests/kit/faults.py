@@ -17,6 +17,8 @@ class FaultyObjectStore:
     def __init__(self, real: ObjectStore) -> None:
         self._real = real
         self.away = False
+        self.blind = False
+        """Whether it does not see yet what has just been stored in incoming."""
         self.refusing: set[Bucket] = set()
         """Buckets that answer nothing while the others do."""
         self.before_look: Callable[[], Awaitable[None]] | None = None
@@ -36,6 +38,8 @@ class FaultyObjectStore:
         if self.before_look is not None and bucket == "incoming":
             hook, self.before_look = self.before_look, None
             await hook()
+        if self.blind and bucket == "incoming":
+            return None
         return await self._real.head(bucket, key)
 
     async def copy(

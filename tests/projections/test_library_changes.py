@@ -18,7 +18,7 @@ KINDS: dict[str, Kind] = {
 
 
 async def test_every_fact_of_the_file_list_means_something_to_a_library() -> None:
-    assert set(KINDS.values()) == {"added", "removed", "reset"}
+    assert set(KINDS.values()) == {"added", "changed", "removed", "reset"}
     # Else its changes would be told live and be missing after a reconnection.
     left_out = set(re.findall(r"'([a-z_.]+\.v\d+)'", library_changes._ONE))
     assert left_out.isdisjoint(KINDS)

@@ -29,7 +29,7 @@ async def a_newer_version_writes(log: Log) -> tuple[int, int]:
 
 async def this_version_learns_the_type(log: Log) -> None:
     await log.execute(
-        "UPDATE events SET type = 'media_file.file_deleted.v1' WHERE type = %s", NEWER
+        "UPDATE events SET type = 'media_file.file_deleted.v2' WHERE type = %s", NEWER
     )
 
 

@@ -1,18 +1,28 @@
 """What the read models show: given these events, then these answers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
+from domain import bin as bin_
 from domain import ingest
 from domain.errors import SourceUnavailable
 from domain.media_file import MediaFile
 from domain.media_type import MEDIA_TYPES
-from projections import audit_trail, file_list, pending_uploads, storage_stats, unfinished_work
+from projections import (
+    audit_trail,
+    bin_pages,
+    file_list,
+    pending_uploads,
+    storage_stats,
+    unfinished_work,
+)
+from projections.file_pages import FileQuery
 from projections.file_resource import FileResource
 from tests.kit.scenario import INGEST_REQUESTED
 from tests.projections.conftest import Log
 from tests.projections.histories import (
+    DAY,
     START,
     deleted,
     media_id,
@@ -46,6 +56,11 @@ async def test_an_uploaded_file_is_shown_as_the_contract_says(log: Log) -> None:
         "uploadedBy": "user_1",
         "createdAt": "2026-04-29T10:00:01.000Z",
         "updatedAt": "2026-04-29T10:00:02.000Z",
+        "processing": "inspecting",
+        **dict.fromkeys(("deletedAt", "deletedBy", "purgeAt")),
+        **dict.fromkeys(("width", "height", "durationMs", "pageCount", "sha256")),
+        **dict.fromkeys(("placeholder", "dominantColor", "inspectionError")),
+        "variants": {},
     }
 
 
@@ -79,7 +94,7 @@ async def test_a_deleted_file_is_gone_from_the_list_and_stays_in_the_history(log
     assert [(entry.version, entry.type) for entry in history] == [
         (1, "media_file.upload_requested.v1"),
         (2, "media_file.upload_completed.v1"),
-        (3, "media_file.file_deleted.v1"),
+        (3, "media_file.file_deleted.v2"),
     ]
     assert history[0].position.isdecimal()
     assert history[1].at == "2026-04-29T10:00:02.000Z"
@@ -120,6 +135,71 @@ async def test_stats_count_files_bytes_and_pending_uploads(log: Log) -> None:
     await log.follow()
     after = (await storage_stats.stats(log.api, "t:ls_a")).found
     assert (after.total_files, after.total_bytes, list(after.by_service)) == (1, 5, ["store"])
+
+
+async def test_a_file_in_the_bin_is_listed_there_alone_and_comes_back_into_the_sums(
+    log: Log,
+) -> None:
+    first = uploaded("t:ls_a", 1, file_size=10)
+    await log.append([*first, *uploaded("t:ls_a", 2)])
+    life = [*first, deleted(first, bin_for=30 * DAY)]
+    await log.append(life[2:])
+    await log.follow()
+    bin_query = FileQuery(in_bin=True, sort="-deletedAt")
+    page = await bin_pages.page(log.api, "t:ls_a", bin_query, public_base_url=URL)
+    (binned,) = page.found.items
+    assert (binned.id, binned.deleted_by, binned.url) == (media_id(1), "user_1", None)
+    assert binned.deleted_at == "2026-04-30T10:00:02.000Z"
+    assert binned.purge_at == "2026-05-30T10:00:02.000Z"
+    assert not (await file_list.by_id(log.api, "t:ls_a", media_id(1), public_base_url=URL)).found
+    resolved = await file_list.resolve(
+        log.worker, [media_id(1), media_id(2)], tenant_id=None, public_base_url=URL
+    )
+    assert resolved.found.missing == [media_id(1)]
+    assert [one.media_id for one in await bin_pages.overdue(log.worker, START + 40 * DAY)] == [
+        media_id(1)
+    ]
+    assert await bin_pages.overdue(log.worker, START + 20 * DAY) == []
+    (work,) = await unfinished_work.due(log.worker, START + 40 * DAY, 9)
+    assert (work.kind, work.stream) == ("place", media_id(1))
+
+    state = MediaFile.from_history(life)
+    assert state is not None
+    at = START + 3 * DAY
+    (restored,) = bin_.restore(state, at=at)
+    await log.append([recorded("t:ls_a", media_id(1), 4, at, restored)])
+    await log.follow()
+    assert (
+        await bin_pages.page(log.api, "t:ls_a", bin_query, public_base_url=URL)
+    ).found.items == []
+    back = (await file_list.by_id(log.api, "t:ls_a", media_id(1), public_base_url=URL)).found
+    assert back is not None
+    assert (back.status, back.deleted_at) == ("uploaded", None)
+    stats = (await storage_stats.stats(log.api, "t:ls_a")).found
+    assert (stats.total_files, stats.total_bytes) == (2, 1010)
+
+
+async def test_a_page_of_the_bin_looks_at_a_bounded_number_of_files(log: Log) -> None:
+    await log.execute("""
+        INSERT INTO file_list_v2
+        SELECT 't:ls_a', 'media_' || lpad(n::text, 16, '0'), 'blog', n::text, n::text, n::text, 1,
+               'image/jpeg', 'image', 'key', true, 'user_1', at, at, at, 'user_1', at
+        FROM generate_series(0, 40999) AS n,
+             LATERAL (SELECT timestamptz '2026-04-29' + n * interval '1 second') AS a (at)
+    """)
+    first = FileQuery(in_bin=True, sort="-deletedAt", search="none such", limit=5)
+    answer = (await bin_pages.page(log.api, "t:ls_a", first, public_base_url=URL)).found
+    assert answer.items == []
+    assert answer.next_key is not None
+    assert answer.next_key.media_id == media_id(21_000)
+    looks = 1
+    while answer.next_key is not None:
+        query = msgspec.structs.replace(first, search="0", after=answer.next_key, limit=100)
+        answer = (await bin_pages.page(log.api, "t:ls_a", query, public_base_url=URL)).found
+        looks += 1
+        if looks > 3:
+            break
+    assert len(answer.items) == 100
 
 
 async def test_stats_of_an_owner_without_files_are_all_zero(log: Log) -> None:
@@ -175,6 +255,12 @@ async def test_resolve_knows_uploaded_files_of_every_tenant_or_of_one(log: Log) 
     assert set(one.found.resolved) == {media_id(2)}
 
 
+async def due(log: Log, at: datetime) -> list[unfinished_work.UnfinishedWork]:
+    """What is due beside inspections, renditions and caches, which have tests of their own."""
+    found = await unfinished_work.due(log.worker, at, 10)
+    return [work for work in found if work.kind not in {"inspect", "clear", "cache"}]
+
+
 async def test_a_removed_tenant_leaves_every_view_at_once_and_keeps_its_trail(log: Log) -> None:
     await log.append(uploaded("t:ls_a", 1) + uploaded("t:ls_b", 2))
     await log.append([recorded("t:ls_a", media_id(3), 1, START, requested("t:ls_a", 3))])
@@ -185,7 +271,7 @@ async def test_a_removed_tenant_leaves_every_view_at_once_and_keeps_its_trail(lo
     assert [row[0] for row in await log.rows("storage_stats_v1")] == ["t:ls_b"]
     assert await audit_trail.files_of(log.worker, "t:ls_a") == [media_id(1), media_id(3)]
     assert await audit_trail.files_of(log.worker, "t:ls_a", after=media_id(1)) == [media_id(3)]
-    work = await unfinished_work.due(log.worker, START + HOUR, 10)
+    work = await due(log, START + HOUR)
     assert [(one.kind, one.stream) for one in work] == [("tenant_removal", "tenant_ls_a")]
 
 
@@ -202,22 +288,22 @@ async def test_a_purge_is_unfinished_until_it_is_recorded(log: Log) -> None:
     ending = deleted(file)
     await log.append([*file, ending])
     await log.follow()
-    assert await unfinished_work.due(log.worker, ending.at - HOUR, 10) == []
-    (work,) = await unfinished_work.due(log.worker, ending.at, 10)
+    assert await due(log, ending.at - HOUR) == []
+    (work,) = await due(log, ending.at)
     state = MediaFile.from_history([*file, ending])
     assert state is not None
     assert (work.kind, work.stream, work.not_before) == ("purge", media_id(1), state.settles_at)
     (purged,) = state.record_purge(at=ending.at + HOUR)
     await log.append([recorded("t:ls_a", media_id(1), 4, ending.at + HOUR, purged)])
     await log.follow()
-    assert await log.rows("unfinished_work_v3") == []
+    assert await due(log, ending.at + HOUR) == []
 
 
 async def test_a_source_is_unfetched_until_its_bytes_or_its_failure_are_recorded(log: Log) -> None:
     begun = [recorded("t:ls_a", media_id(number), 1, START, INGEST_REQUESTED) for number in (1, 2)]
     await log.append(begun)
     await log.follow()
-    works = await unfinished_work.due(log.worker, START, 10)
+    works = await due(log, START)
     assert {(work.kind, work.stream) for work in works} == {
         ("fetch", media_id(1)),
         ("fetch", media_id(2)),
@@ -243,7 +329,7 @@ async def test_a_source_is_unfetched_until_its_bytes_or_its_failure_are_recorded
     ]
     await log.append(ends)
     await log.follow()
-    works = await unfinished_work.due(log.worker, later, 10)
+    works = await due(log, later)
     assert [(work.kind, work.stream) for work in works] == [("verify", media_id(1))]
     pending = await pending_uploads.by_id(
         log.api, "t:ls_a", media_id(1), uploaded_by="user_789", public_base_url=URL
@@ -263,7 +349,7 @@ async def test_a_failed_purge_waits_for_an_operator(log: Log) -> None:
     failure = recorded("t:ls_a", media_id(1), 4, at, *state.record_purge_failure(error="away"))
     await log.append([failure])
     await log.follow()
-    assert await unfinished_work.due(log.worker, at, 10) == []
+    assert await due(log, at) == []
     (failed,) = await unfinished_work.failures(log.worker)
     assert (failed.stream, failed.failure, failed.failed_at) == (media_id(1), "away", at)
     state = MediaFile.evolve(state, failure)
@@ -271,10 +357,8 @@ async def test_a_failed_purge_waits_for_an_operator(log: Log) -> None:
     await log.append([retried])
     await log.follow()
     assert await unfinished_work.failures(log.worker) == []
-    assert await unfinished_work.due(log.worker, at, 10) == []
-    assert [work.due_at for work in await unfinished_work.due(log.worker, at + HOUR, 10)] == [
-        at + HOUR
-    ]
+    assert await due(log, at) == []
+    assert [work.due_at for work in await due(log, at + HOUR)] == [at + HOUR]
 
 
 async def test_a_deferred_verification_is_unfinished_until_the_upload_is_over(log: Log) -> None:
@@ -284,9 +368,8 @@ async def test_a_deferred_verification_is_unfinished_until_the_upload_is_over(lo
     deferral = recorded("t:ls_a", media_id(1), 2, START + HOUR, *state.defer_verification())
     await log.append([request, deferral])
     await log.follow()
-    assert [work.kind for work in await unfinished_work.due(log.worker, START + HOUR, 10)] == [
-        "verify"
-    ]
+    assert [work.kind for work in await due(log, START + HOUR)] == ["verify"]
     await log.append([msgspec.structs.replace(completion, version=3)])
     await log.follow()
-    assert await log.rows("unfinished_work_v3") == []
+    works = await unfinished_work.due(log.worker, START + HOUR, 10)
+    assert [work.kind for work in works] == ["inspect"]

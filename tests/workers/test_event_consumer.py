@@ -89,7 +89,7 @@ class Writer:
             rows = await (
                 await one.execute(
                     "SELECT type, stream FROM events WHERE type IN"
-                    " ('media_file.upload_completed.v1', 'media_file.file_deleted.v1')"
+                    " ('media_file.upload_completed.v1', 'media_file.file_deleted.v2')"
                     " ORDER BY position"
                 )
             ).fetchall()

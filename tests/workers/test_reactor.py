@@ -157,7 +157,7 @@ async def test_before_an_event_it_does_not_know_the_reactor_stops_and_gives_the_
     file = await library.uploaded()
     await library.delete(file)
     newer = "media_file.removed.v9"
-    await _rename_type(worker_settings, "media_file.file_deleted.v1", newer)
+    await _rename_type(worker_settings, "media_file.file_deleted.v2", newer)
     successor = Leader(worker_settings.database_url, name="reactor")
     async with running(worker_settings, reactor.main, jobs.main):
         # The upload's events are taken, and the lead is free for whoever knows the next.
@@ -167,7 +167,7 @@ async def test_before_an_event_it_does_not_know_the_reactor_stops_and_gives_the_
         assert reached < await _position_of(worker_settings, newer)
         assert await library.places(file) == {"public"}
         await successor.step_down()
-        await _rename_type(worker_settings, newer, "media_file.file_deleted.v1")
+        await _rename_type(worker_settings, newer, "media_file.file_deleted.v2")
         await until(lambda: library.has(file.id, "objects_purged"))
 
 

@@ -1,14 +1,12 @@
 import createClient, { type Middleware } from "openapi-fetch";
-import type { FileFacts, NextPaths, Preset, Signed } from "./api-next";
+import type { NextPaths, Preset, Signed } from "./api-next";
 import type { components, paths } from "./api-types";
 
-export type { Preset, Variant } from "./api-next";
-export type FileResource = components["schemas"]["FileResource"] & FileFacts;
+export type { Preset } from "./api-next";
+export type FileResource = components["schemas"]["FileResource"];
+export type Variant = components["schemas"]["Variant"];
 export type Category = FileResource["category"];
-export interface FileList {
-  items: FileResource[];
-  nextCursor: string | null;
-}
+export type FileList = components["schemas"]["FileList"];
 export type StorageStats = components["schemas"]["StorageStats"];
 export type HistoryEntry = components["schemas"]["HistoryEntry"];
 export type Presigned = components["schemas"]["Presigned"];

@@ -16,7 +16,7 @@ export type Picture = { preset: Preset } | "original" | null;
 
 /** The smallest picture that shows a file; never a video or a document itself. */
 export function pictureOf(file: FileResource, preset: Preset = "thumb_200"): Picture {
-  const variant = file.variants?.[preset];
+  const variant = file.variants[preset];
   if (variant && variant.status !== "failed") return { preset };
   const small = file.category === "image" && file.fileSize <= MAX_INLINE_ORIGINAL_BYTES;
   return small ? "original" : null;
@@ -25,7 +25,7 @@ export function pictureOf(file: FileResource, preset: Preset = "thumb_200"): Pic
 /** Where everybody may fetch it; null for what is private. */
 export function publicUrl(file: FileResource, picture: Picture): string | null {
   if (picture === null) return null;
-  return picture === "original" ? file.url : (file.variants?.[picture.preset]?.url ?? null);
+  return picture === "original" ? file.url : (file.variants[picture.preset]?.url ?? null);
 }
 
 const signedQuery = (id: string, preset: Preset | undefined) =>

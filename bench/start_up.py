@@ -1,0 +1,84 @@
+"""`python -m bench.start_up`: how long `./dev up` takes to be ready, and what its processes hold.
+
+Memory at rest and after a load on the public API, as PSS: what processes share is divided.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+
+from bench.http import Bench, variants
+from bench.http_stand import seed, service
+from bench.kit import Report
+
+READY_SECONDS = 10.0
+LOADED_SECONDS = 3.0
+CLIENTS = 16
+
+
+def started() -> float:
+    """Seconds from the command until everything answers."""
+    began = time.perf_counter()
+    with service():
+        return time.perf_counter() - began
+
+
+def memory_of(pids: Mapping[str, int]) -> dict[str, float]:
+    """MiB of each process."""
+    return {name: proportional_set_mib(pid) for name, pid in pids.items()}
+
+
+def proportional_set_mib(pid: int) -> float:
+    """What the process holds; 0 when it is gone, or may not be asked."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+async def memory(report: Report, *, seconds: float) -> None:
+    """Each process at rest and after a load."""
+    with service() as up:
+        pids = {name: int(pid) for name, pid in up["pids"].items()}
+        rest = memory_of(pids)
+        known = await seed(str(up["database"]), 1000, {})
+        url = str(up["database"])
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as watch:
+            bench = Bench(up, "", 0, watch)
+            asking = variants(known)
+            for name in ("presign", "list 50", "search, every sort", "delete"):
+                await bench.measure(asking[name], CLIENTS, seconds=seconds)
+        loaded = memory_of(pids)
+    rows: list[list[str | float]] = [[name, rest[name], loaded[name]] for name in pids]
+    rows.append(["all", sum(rest.values()), sum(loaded.values())])
+    report.table("Memory of each process, MiB", ["", "at rest", "after a load"], rows)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, and say whether the goal was reached."""
+    report = Report("Start-up and memory")
+    times = [started() for _ in range(1 if arguments.quick else 3)]
+    asyncio.run(memory(report, seconds=0.5 if arguments.quick else LOADED_SECONDS))
+    report.goal(
+        "`./dev up` is ready", statistics.median(times), limit=READY_SECONDS, unit="s", at_most=True
+    )
+    return report.finish("start-up", write=arguments.report)
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="started once, a short load")
+    parser.add_argument("--report", action="store_true", help="write docs/figures/start-up.md")
+    return run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
