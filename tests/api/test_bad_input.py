@@ -358,7 +358,7 @@ async def test_a_wrong_header_is_refused(
 ) -> None:
     bodies = {path: body for _, path, body in VALID.values()}
     content = {"content": json.dumps(bodies[path])} if path in bodies else {}
-    client = client.but(permissions=f"{WRITER} media:audit.read")
+    client = client.but(permissions=f"{WRITER} media:audit.read system:owner")
     headers = {**client.headers, **(JSON_TYPE if content else {}), name: value.encode("latin-1")}
     answer = await client.http.request(method, path, headers=headers, **content)  # type: ignore[arg-type]
     status, code = HEADERS[name][0]

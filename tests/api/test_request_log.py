@@ -101,7 +101,7 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
     asking = {"prefer": "respond-async"}
     ingested = await client.send("POST", "/upload/ingest-url", json=source, headers=asking)
     (line,) = lines.of("media.upload.ingest")
-    assert set(line) == ALWAYS | CALLER | {"mediaId", "position"}
+    assert set(line) == ALWAYS | CALLER | {"mediaId", "position", "commandId"}
     assert line["mediaId"] == ingested.json()["mediaId"]
     # A stream's line is written at its end: test_library_changes.py.
     of_all = {*known, "media.upload.ingest", "media.files.events", *WEBHOOKS}
