@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -175,6 +175,8 @@ def _plain(value: object) -> str:
             return str(value)
         case datetime():
             return value.isoformat()
+        case timedelta():
+            return f"{value / timedelta(microseconds=1):.0f} microseconds"
         case list() | tuple():
             return f"{{{','.join(map(_element, value))}}}"
     raise TypeError(f"no parameter of a statement: {type(value).__name__}")
