@@ -178,7 +178,7 @@ def _plain(value: object) -> str:
         case datetime():
             return value.isoformat()
         case timedelta():
-            return f"{value.days} days {value.seconds}.{value.microseconds:06} seconds"
+            return f"{value / timedelta(microseconds=1):.0f} microseconds"
         case list() | tuple():
             return f"{{{','.join(map(_element, value))}}}"
     raise TypeError(f"no parameter of a statement: {type(value).__name__}")

@@ -8,7 +8,7 @@ from api.routes import OPEN
 from domain.access import Permission
 from tests.kit.http import ApiClient, asked, refused
 
-ASKED_OF_NOBODY = {"media.health", "media.ready"}
+ASKED_OF_NOBODY = {"media.health", "media.ready", "media.delivery.key", "media.delivery.link"}
 
 
 def test_every_public_route_says_who_may_use_it_and_what_it_logs() -> None:

@@ -24,6 +24,13 @@ def lines(settings: Settings) -> Iterator[Lines]:
         yield found
 
 
+DELIVERY = {
+    "media.delivery.key",
+    "media.delivery.link",
+    "media.files.purge_cache",
+    "media.files.signed_url",
+}
+"""What their lines hold is not looked at here."""
 WEBHOOKS = {route.opt["event"] for route in webhooks.ROUTES}
 """test_the_routes_of_webhooks_leave_one_line_each."""
 
@@ -101,10 +108,10 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
     asking = {"prefer": "respond-async"}
     ingested = await client.send("POST", "/upload/ingest-url", json=source, headers=asking)
     (line,) = lines.of("media.upload.ingest")
-    assert set(line) == ALWAYS | CALLER | {"mediaId", "position"}
+    assert set(line) == ALWAYS | CALLER | {"mediaId", "position", "commandId"}
     assert line["mediaId"] == ingested.json()["mediaId"]
     # A stream's line is written at its end: test_library_changes.py.
-    of_all = {*known, "media.upload.ingest", "media.files.events", *WEBHOOKS}
+    of_all = {*known, "media.upload.ingest", "media.files.events", *WEBHOOKS, *DELIVERY}
     assert of_all == {route.opt["event"] for route in PUBLIC_ROUTES} - QUIET
     for event, fields in known.items():
         (line,) = lines.of(event)
