@@ -211,6 +211,8 @@ def test_it_does_not_start_in_production(settings: Settings) -> None:
         MEDIA_GATEWAY_KEYS=secret,
         MEDIA_CURSOR_KEYS=secret,
         MEDIA_PUBLIC_BASE_URL="https://media.test",
+        MEDIA_DELIVERY_BASE_URL="https://api.media.test",
+        MEDIA_CDN="none",
     )
     ended = subprocess.run(
         [sys.executable, "-m", "api.dev_gateway"],

@@ -267,7 +267,9 @@ async def test_a_client_that_takes_nothing_gets_a_bounded_buffer_and_then_a_resy
 
 def live_library_of(asgi: ASGIApp) -> LiveLibrary:
     outermost: Any = asgi
-    live: LiveLibrary = outermost._app.state["live_library"]
+    while not hasattr(outermost, "state"):
+        outermost = outermost._app
+    live: LiveLibrary = outermost.state["live_library"]
     return live
 
 
