@@ -96,6 +96,11 @@ def test_a_real_file_is_uploaded_found_resolved_and_deleted(up: Up, mime_type: s
         take_through_its_life(person, mime_type)
 
 
+LASTING = ("id", "key", "url", "fileName", "fileSize", "mimeType", "status", "createdAt")
+LIFE = ["upload_requested", "upload_completed", "file_deleted"]
+"""Between them stands what was found in the file and made from it."""
+
+
 def take_through_its_life(person: Person, mime_type: str) -> None:
     extension = MEDIA_TYPES[mime_type].extension
     presigned = person.presign(f"Größe.{extension}", mime_type).json()
@@ -108,7 +113,11 @@ def take_through_its_life(person: Person, mime_type: str) -> None:
     seen = {"media-position": completed.headers["media-position"]}
     found = person.api.get("/files", params={"search": f"GRÖSSE.{extension}"}, headers=seen)
     assert [item["id"] for item in found.json()["items"]] == [media_id]
-    assert person.api.get(f"/files/{media_id}").json() == completed.json()
+    shown = person.api.get(f"/files/{media_id}").json()
+    # What was found in the file may have come since.
+    assert {name: shown[name] for name in LASTING} == {
+        name: completed.json()[name] for name in LASTING
+    }
     asked = httpx.post(f"{person.internal}/internal/resolve", json={"mediaIds": [media_id]})
     url = asked.json()["resolved"][media_id]["url"]
     served = person.bucket.get(url)
@@ -123,11 +132,8 @@ def take_through_its_life(person: Person, mime_type: str) -> None:
         f"/files/{media_id}/history",
         headers={"media-position": deleted.headers["media-position"]},
     )
-    assert [item["type"].split(".")[1] for item in history.json()["items"]][:3] == [
-        "upload_requested",
-        "upload_completed",
-        "file_deleted",
-    ]
+    told = [item["type"].split(".")[1] for item in history.json()["items"]]
+    assert [fact for fact in told if fact in LIFE] == LIFE
 
 
 def test_the_internal_app_tells_the_numbers_of_every_process(up: Up) -> None:
@@ -137,7 +143,7 @@ def test_the_internal_app_tells_the_numbers_of_every_process(up: Up) -> None:
         def numbers() -> dict[str, float]:
             return samples(httpx.get(f"{person.internal}/metrics").text)
 
-        wait_until(lambda: 'media_jobs_total{job="purge_objects",status="done"}' in numbers())
+        wait_until(lambda: 'media_jobs_total{job="place_objects",status="done"}' in numbers())
         told = numbers()
     for counted in (
         'media_requests_total{route="media.upload.presign",status="200"}',

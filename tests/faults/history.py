@@ -66,5 +66,6 @@ class History:
 def read(folder: Path) -> list[Entry]:
     """The lines of all clients of a folder, in the order of time."""
     decode = msgspec.json.Decoder(Entry).decode
-    lines = [line for file in sorted(folder.glob("*.jsonl")) for line in file.open("rb")]
+    files = sorted(folder.glob("*.jsonl"))
+    lines = [line for file in files for line in file.read_bytes().splitlines()]
     return sorted((decode(line) for line in lines), key=lambda entry: entry.at)
