@@ -53,7 +53,7 @@ async def test_a_request_its_command_its_append_and_its_job_are_told(settings: S
             await client.send("GET", "/files", headers=traced)
 
             async def all_told() -> bool:
-                wanted = {"media.files.delete", "media.job.purge_objects", "media.files.list"}
+                wanted = {"media.files.delete", "media.job.place_objects", "media.files.list"}
                 wanted |= {"media.upload.complete", "project file_list_v2"}
                 return wanted <= {span.name for span in collected.spans}
 
@@ -76,7 +76,7 @@ def look_at(collected: Collector, media_id: str) -> None:
 
     job = next(
         span
-        for span in collected.named("media.job.purge_objects")
+        for span in collected.named("media.job.place_objects")
         if span.attributes["media.requestId"] == "request-1"
     )
     assert job.links == [(request.trace_id, request.span_id)]
@@ -110,7 +110,7 @@ async def test_no_secret_is_in_any_span(settings: Settings) -> None:
             await client.delete(file["id"], headers=key)
 
             async def told() -> bool:
-                return bool(collected.named("media.job.purge_objects"))
+                return bool(collected.named("media.job.place_objects"))
 
             await until(told, seconds=60)
         sent = b"".join(collected.bodies)

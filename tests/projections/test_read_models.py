@@ -160,8 +160,8 @@ async def test_a_file_in_the_bin_is_listed_there_alone_and_comes_back_into_the_s
         media_id(1)
     ]
     assert await bin_pages.overdue(log.worker, START + 20 * DAY) == []
-    (work,) = await unfinished_work.due(log.worker, START + 40 * DAY, 9)
-    assert (work.kind, work.stream) == ("place", media_id(1))
+    works = await unfinished_work.due(log.worker, START + 40 * DAY, 9)
+    assert ("place", media_id(1)) in [(work.kind, work.stream) for work in works]
 
     state = MediaFile.from_history(life)
     assert state is not None
