@@ -1,10 +1,12 @@
 import createClient, { type Middleware } from "openapi-fetch";
-import type { NextPaths, Preset, Signed } from "./api-next";
 import type { components, paths } from "./api-types";
 
-export type { Preset } from "./api-next";
 export type FileResource = components["schemas"]["FileResource"];
 export type Variant = components["schemas"]["Variant"];
+/** The named renditions that the service makes. */
+export type Preset = "thumb_200" | "og_1200x630" | "avatar_96";
+type Signed = components["schemas"]["SignedUrl"];
+type SignedUrlBody = components["schemas"]["RequestSignedUrl"];
 export type Category = FileResource["category"];
 export type FileList = components["schemas"]["FileList"];
 export type StorageStats = components["schemas"]["StorageStats"];
@@ -45,9 +47,8 @@ type Asked<Operation> = Operation extends { parameters: infer P }
       parameters: Omit<P, "header"> & { header?: { "Idempotency-Key"?: string } };
     }
   : Operation;
-type Known = Omit<paths, keyof NextPaths> & NextPaths;
 type GatewayPaths = {
-  [Path in keyof Known]: { [Method in keyof Known[Path]]: Asked<Known[Path][Method]> };
+  [Path in keyof paths]: { [Method in keyof paths[Path]]: Asked<paths[Path][Method]> };
 };
 
 let lastPosition = 0n;
@@ -176,7 +177,7 @@ export function signedUrl(
   signal: AbortSignal,
 ): Promise<Signed> {
   const params = { path: { media_id } };
-  const wanted = variant === undefined ? {} : { variant };
+  const wanted = (variant === undefined ? {} : { variant }) as SignedUrlBody;
   return body(client.POST("/files/{media_id}/signed-url", { params, body: wanted, signal }));
 }
 
