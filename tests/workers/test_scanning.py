@@ -70,7 +70,8 @@ async def test_a_scanner_that_comes_back_is_asked_again_by_itself(
         assert await library.places(file) == {"incoming"}
         async with running_clamd(find_clamd(), port):
             await until(lambda: library.has(file.id, "upload_completed"))
-    assert await library.events(file.id) == [
+    # What is found in the file may follow already.
+    assert (await library.events(file.id))[:5] == [
         "upload_requested",
         "scan_requested",
         "scan_passed",
