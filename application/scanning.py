@@ -7,11 +7,11 @@ import msgspec
 from application.access import check_still_open
 from application.context import SystemContext
 from application.media import Decided, Media
-from application.ports import Clock
+from application.ports import Clock, StreamChanged
 from application.verification import Mismatch, NothingStored, Verification
 from domain import scanning
 from domain.access import Access
-from domain.errors import TenantRemoved
+from domain.errors import TenantRemoved, UploadIncomplete
 from domain.event import Event
 from domain.media_file import MediaFile, Status
 from domain.owner import parse
@@ -28,7 +28,8 @@ class Scanning:
     async def scan_upload(self, media_id: str, context: SystemContext) -> MediaFile | None:
         """Have the stored bytes scanned and record the verdict; clean ones are verified next.
 
-        The file, or None when it waits for no scan any more. Raises ScannerUnavailable.
+        The file, or None when it waits for no scan any more. Raises ScannerUnavailable, or
+        UploadIncomplete where the store does not show what is to be scanned: it is asked again.
         """
 
         async def attempt() -> MediaFile | None:
@@ -39,6 +40,12 @@ class Scanning:
             now = self._clock
             try:
                 passed = await self._verification.scan(file)
+            except NothingStored:
+                # Completed or ended meanwhile? Else the store is behind: it was there before.
+                current = (await self._media.load(media_id)).file(media_id)
+                if current is not None and current.version != file.version:
+                    raise StreamChanged from None
+                raise UploadIncomplete("Nothing is stored that could be scanned.") from None
             except Mismatch as mismatch:
                 events = file.reject(reason=mismatch.reason, detail=mismatch.detail, at=now())
             else:
@@ -47,8 +54,7 @@ class Scanning:
 
         try:
             return await self._media.repeatedly(attempt)
-        except (NothingStored, TenantRemoved):
-            # Completed meanwhile, or never to be: the sweep ends it.
+        except TenantRemoved:
             return None
 
     async def fail_scan(self, media_id: str, error: str, context: SystemContext) -> None:

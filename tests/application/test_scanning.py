@@ -15,7 +15,7 @@ from application.scan_ports import ScannerUnavailable
 from application.scanning import Scanning
 from application.uploads import CompleteUpload, RequestUpload, Uploads, VerificationPending
 from application.verification import Verification
-from domain.errors import Infected, MediaNotFound
+from domain.errors import Infected, MediaNotFound, UploadIncomplete
 from domain.media_file import MediaFile, Status
 from domain.scan_events import HELD_FOR_SCAN
 from tests.kit.faults import FaultyObjectStore
@@ -148,6 +148,51 @@ async def test_with_the_scanner_away_a_file_waits_and_a_worker_releases_it(
     ]
     assert len(scanner.scanned) == 1
     assert "public" in await library.places(pending)
+
+
+async def test_a_worker_that_does_not_see_the_bytes_yet_is_to_look_again(
+    library: Library,
+    uploads: Uploads,
+    scanning: Scanning,
+    scanner: FaultyScanner,
+    objects: FaultyObjectStore,
+) -> None:
+    """Taken for done, the scan would not be asked for again as long as its mark lives."""
+    scanner.away = True
+    pending = await stored(library, sample(PDF))
+    await uploads.complete_upload(complete(pending), library.context())
+    scanner.away = False
+    objects.blind = True
+    with pytest.raises(UploadIncomplete):
+        await scanning.scan_upload(pending.id, library.system())
+    objects.blind = False
+    await scanning.scan_upload(pending.id, library.system())
+    assert (await library.events(pending.id))[1:] == [
+        "scan_requested",
+        "scan_passed",
+        "verification_deferred",
+    ]
+
+
+async def test_a_scan_that_finds_its_upload_cancelled_and_its_bytes_gone_is_over(
+    library: Library,
+    uploads: Uploads,
+    scanning: Scanning,
+    scanner: FaultyScanner,
+    objects: FaultyObjectStore,
+) -> None:
+    scanner.away = True
+    pending = await stored(library, sample(PDF))
+    await uploads.complete_upload(complete(pending), library.context())
+
+    async def cancel() -> None:
+        await library.runtime.deletion.delete_file(pending.id, library.context())
+        objects.blind = True
+
+    scanner.away = False
+    objects.before_look = cancel
+    assert await scanning.scan_upload(pending.id, library.system()) is None
+    assert (await library.events(pending.id))[-1] == "upload_cancelled"
 
 
 async def test_malware_found_by_a_worker_is_rejected_as_in_a_request(

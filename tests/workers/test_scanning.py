@@ -59,7 +59,10 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_scanner_that_comes_back_is_asked_again_by_itself(
     runtime: Runtime, scan_settings: Settings, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Ever longer pauses would outlast the test where clamd is slow to start.
     monkeypatch.setattr(ScanUpload, "MIN_BACKOFF_SECONDS", 0.5)
+    monkeypatch.setattr(ScanUpload, "MAX_BACKOFF_SECONDS", 0.5)
+    monkeypatch.setattr(ScanUpload, "MAX_RETRIES", 1000)
     library = Library(runtime)
     async with running(scan_settings, reactor.main, jobs.main):
         file = await waiting(runtime)
@@ -67,7 +70,8 @@ async def test_a_scanner_that_comes_back_is_asked_again_by_itself(
         assert await library.places(file) == {"incoming"}
         async with running_clamd(find_clamd(), port):
             await until(lambda: library.has(file.id, "upload_completed"))
-    assert await library.events(file.id) == [
+    # What is found in the file may follow already.
+    assert (await library.events(file.id))[:5] == [
         "upload_requested",
         "scan_requested",
         "scan_passed",
