@@ -60,12 +60,14 @@ def _not_made_yet(message: Any) -> bool:
     """Whether a browser says in red that a rendition is still being made.
 
     The page shows the file's symbol and tries again; no page can keep a browser from saying so.
+    A refusal is for the service's own site only, and the page's host is another one here: then
+    the browser names that instead of the 409.
     """
     asked = urlsplit(message.location.get("url", ""))
     return (
         asked.path.startswith("/cdn/")
         and asked.query.startswith("variant=")
-        and "status of 409" in message.text
+        and any(one in message.text for one in ("status of 409", "BLOCKED_BY_RESPONSE.NotSameSite"))
     )
 
 
