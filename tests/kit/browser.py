@@ -56,6 +56,21 @@ def file(name: str, mime_type: str = "image/png") -> FilePayload:
     return {"name": name, "mimeType": mime_type, "buffer": sample(mime_type)}
 
 
+def _not_made_yet(message: Any) -> bool:
+    """Whether a browser says in red that a rendition is still being made.
+
+    The page shows the file's symbol and tries again; no page can keep a browser from saying so.
+    A refusal is for the service's own site only, and the page's host is another one here: then
+    the browser names that instead of the 409.
+    """
+    asked = urlsplit(message.location.get("url", ""))
+    return (
+        asked.path.startswith("/cdn/")
+        and asked.query.startswith("variant=")
+        and any(one in message.text for one in ("status of 409", "BLOCKED_BY_RESPONSE.NotSameSite"))
+    )
+
+
 class Visitor:
     """One person at the dashboard, in a workspace of their own."""
 
@@ -70,8 +85,8 @@ class Visitor:
         page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108
 
     def _heard(self, message: Any) -> None:
-        if message.type == "error":
-            self.complaints.append(message.text)
+        if message.type == "error" and not _not_made_yet(message):
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}".rstrip())
 
     async def become(self, person: str, workspace: str | None = None) -> None:
         """Be this person from the next page on."""

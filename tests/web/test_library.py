@@ -172,10 +172,11 @@ async def test_scrolling_loads_page_after_page_and_draws_only_what_is_near(
     assert len(visitor.asked("GET", "/files")) == 1
     for _ in range(40):
         await visitor.page.mouse.wheel(0, 2500)
-        if await visitor.page.get_by_text("End of the library").is_visible():
+        if await visitor.card("many-149.png").is_visible():
             break
         await visitor.page.wait_for_timeout(100)
     await expect(visitor.card("many-149.png")).to_be_visible()
+    await expect(visitor.page.get_by_text("End of the library")).to_be_visible()
     assert len(visitor.asked("GET", "/files")) == 3
     assert await visitor.page.get_by_role("gridcell").count() < 100
     await expect(visitor.page.get_by_role("heading", name="02 — Library")).to_be_attached()

@@ -1,10 +1,10 @@
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { FileResource } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import { useBox, useColumns } from "@/lib/hooks";
 import { type CardActions, FileCard } from "./file-card";
-import { nextIndex } from "./grid-keys";
+import { followed, nextIndex } from "./grid-keys";
 import { extend, type Selection, toggle } from "./selection";
 
 interface Props {
@@ -55,6 +55,16 @@ export function FileGrid(props: Props) {
   }, [hasMore, lastRow, rows, onMore]);
 
   const [active, setActive] = useState(0);
+  const before = useRef(files);
+  // Keys act on the file that has the focus, wherever the news of others move it.
+  useLayoutEffect(() => {
+    const was = before.current;
+    before.current = files;
+    const focused = element.current?.contains(document.activeElement);
+    if (files.length < was.length || (focused && files !== was)) {
+      setActive((now) => followed(was, files, now));
+    }
+  }, [files]);
   const focusing = useRef(false);
   // After each drawing, since the row to focus may have had to be scrolled to first.
   useEffect(() => {

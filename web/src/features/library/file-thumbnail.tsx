@@ -37,9 +37,10 @@ export function FileThumbnail({ file, preset, className }: Props) {
         <KindSymbol file={file} />
       )}
       {file.category === "video" && file.durationMs != null && (
-        <span className="absolute right-1.5 bottom-1.5 bg-black/75 px-1 text-[10px] leading-4 text-white tabular-nums @max-[4rem]:hidden">
-          {formatDuration(file.durationMs)}
-        </span>
+        <span
+          data-duration={formatDuration(file.durationMs)}
+          className="absolute right-1.5 bottom-1.5 bg-black/75 px-1 text-[10px] leading-4 text-white tabular-nums before:content-[attr(data-duration)] @max-[4rem]:hidden"
+        />
       )}
     </span>
   );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { nextIndex } from "./grid-keys";
+import { followed, nextIndex } from "./grid-keys";
 
 describe("keys in a grid of 3 columns and 8 files", () => {
   it.each([
@@ -20,5 +20,20 @@ describe("keys in a grid of 3 columns and 8 files", () => {
   it("leads nowhere for other keys, or without files", () => {
     expect(nextIndex("x", 0, 3, 8)).toBeNull();
     expect(nextIndex("ArrowDown", 0, 3, 0)).toBeNull();
+  });
+});
+
+describe("the file that the keyboard is at", () => {
+  const files = (ids: string) => [...ids].map((id) => ({ id }));
+
+  it("is followed when others come or go before it", () => {
+    expect(followed(files("abc"), files("bc"), 1)).toBe(0);
+    expect(followed(files("abc"), files("xabc"), 1)).toBe(2);
+  });
+
+  it("gives way to the one behind it when it goes", () => {
+    expect(followed(files("dcba"), files("ba"), 1)).toBe(0);
+    expect(followed(files("dcba"), files("dc"), 3)).toBe(1);
+    expect(followed(files("a"), [], 0)).toBe(0);
   });
 });

@@ -24,3 +24,20 @@ export function nextIndex(
   const below = key === "ArrowDown" && Math.floor(index / columns) < Math.floor(last / columns);
   return below ? last : index;
 }
+
+/**
+ * Where in `now` the file is that was at `index` of `before`; if it is gone, the one that followed
+ * it, and the last where none did.
+ */
+export function followed(
+  before: readonly { id: string }[],
+  now: readonly { id: string }[],
+  index: number,
+): number {
+  const places = new Map(now.map((file, place) => [file.id, place]));
+  for (const file of before.slice(index)) {
+    const place = places.get(file.id);
+    if (place !== undefined) return place;
+  }
+  return Math.max(0, now.length - 1);
+}
