@@ -944,7 +944,7 @@ export interface components {
              */
             updatedAt: string;
             /**
-             * @description `moving` in the answer of a command whose bytes are still on their way to where they belong; else null.
+             * @description `inspecting` until the bytes were looked into; `moving` in the answer of a command whose bytes are still on their way to where they belong.
              * @default null
              */
             processing: string | null;
@@ -965,23 +965,50 @@ export interface components {
              * @default null
              */
             purgeAt: string | null;
-            /** @default null */
+            /**
+             * @description In pixels, as shown.
+             * @default null
+             */
             width: number | null;
-            /** @default null */
+            /**
+             * @description In pixels, as shown.
+             * @default null
+             */
             height: number | null;
-            /** @default null */
+            /**
+             * @description Of a video.
+             * @default null
+             */
             durationMs: number | null;
-            /** @default null */
+            /**
+             * @description Of a document.
+             * @default null
+             */
             pageCount: number | null;
-            /** @default null */
+            /**
+             * @description Of the served bytes.
+             * @default null
+             */
             sha256: string | null;
-            /** @default null */
+            /**
+             * @description ThumbHash, base64: shown until the picture is there.
+             * @default null
+             */
             placeholder: string | null;
-            /** @default null */
+            /**
+             * @description For the same.
+             * @default null
+             */
             dominantColor: string | null;
-            /** @default null */
+            /**
+             * @description Why nobody could look into it; else null.
+             * @default null
+             */
             inspectionError: string | null;
-            /** @default {} */
+            /**
+             * @description By preset; `{}` for what is no picture or video. `url` is null for a private file and for a variant that failed.
+             * @default {}
+             */
             variants: {
                 [key: string]: components["schemas"]["Variant"];
             };
@@ -991,9 +1018,14 @@ export interface components {
          * @description One variant of a file.
          */
         Variant: {
+            /** @description Of the picture once it is `ready`; else of whoever makes it. */
             url: string | null;
-            /** @enum {unknown} */
+            /**
+             * @description `on_demand` is made when first asked for.
+             * @enum {unknown}
+             */
             status: "failed" | "on_demand" | "ready";
+            /** @description Why it cannot be made, as a reason of a rejected upload. */
             error: string | null;
         };
         /**
@@ -4122,7 +4154,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["RequestSignedUrl"];
             };
