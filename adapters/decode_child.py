@@ -119,6 +119,8 @@ def _answer(server: int, work: Work) -> None:
 
 def _file(size: int) -> bytes:
     with io.FileIO(FILE) as file:
+        # Whoever was killed over it before has left the shared offset at the end.
+        file.seek(0)
         body = file.read(size)
     if len(body) != size:
         os._exit(CHILD_BUG)

@@ -158,7 +158,7 @@ def _operation(
         operation["description"] += f" At most {number} a minute for each {limit.per}."
     if described.body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": described.body_required,
             "content": _content(described.body, {"example": {"value": described.asked}}),
         }
     return operation

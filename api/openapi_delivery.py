@@ -45,6 +45,7 @@ DELIVERY: Mapping[str, Described] = {
     "media.files.signed_url": Described(
         body=RequestSignedUrl,
         asked=SIGN,
+        body_required=False,
         answers={200: (SignedUrl, SIGNED)},
         refusals=(errors.MediaNotFound, *OF_A_VARIANT),
     ),

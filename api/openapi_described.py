@@ -19,6 +19,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     body: type | None = None
     asked: object = None
     """An example of the body."""
+    body_required: bool = True
+    """False where every field has its default, and no body says that each is to have it."""
     query: Mapping[str, Schema] = msgspec.field(default_factory=dict)
     headers: Mapping[str, Schema] = msgspec.field(default_factory=dict)
     answer_headers: Mapping[str, Schema] = msgspec.field(default_factory=dict)
