@@ -10,6 +10,7 @@ from adapters.settings import Settings
 from api.operations import HEALTH
 from application.context import SystemContext
 from tests.kit.http import ApiClient, refused
+from tests.workers.processes import until
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,12 @@ async def test_five_hundred_ids_resolve_at_once(
 async def test_the_internal_app_has_no_public_route(internal: httpx.AsyncClient) -> None:
     refused(await internal.get("/files"), 404, "NOT_FOUND")
     assert (await internal.get("/health")).content == HEALTH
-    assert (await internal.get("/ready")).status_code == 200
+
+    async def ready() -> bool:
+        return (await internal.get("/ready")).status_code == 200
+
+    # A process is ready once its decoders have shown that they work.
+    await until(ready, seconds=60)
 
 
 @pytest.mark.parametrize("tenant", ["users", "a.b", "x" * 65])
