@@ -54,6 +54,31 @@ async def count(client: ApiClient, file: JSON, name: str) -> int:
     return [item["type"].split(".")[1] for item in items].count(name)
 
 
+async def test_few_are_waited_for_at_once_and_none_for_long(
+    runtime: Runtime, client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody makes any here: it stands before the first test that has workers."""
+    monkeypatch.setattr(on_demand, "WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(on_demand.OnDemand.__init__, "__kwdefaults__", {"most": 2})
+    files = [await upload(client) for _ in range(3)]
+    async with serving(app.create_app(runtime)) as http:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        asking = [
+            asyncio.create_task(http.get(f"/m/{file['id']}?variant={OG}")) for file in files[:2]
+        ]
+        await asyncio.sleep(0.3)
+        over = await http.get(f"/m/{files[2]['id']}?variant={OG}")
+        assert clock() - began < 1
+        refused(over, 409, "RENDITION_PENDING")
+        # Who asks for what is waited for already takes no more room.
+        same = await http.get(f"/m/{files[0]['id']}?variant={OG}")
+        for answer in (same, *(await asyncio.gather(*asking))):
+            refused(answer, 409, "RENDITION_PENDING")
+            assert answer.headers["retry-after"]
+        assert (await http.get(f"/m/{files[2]['id']}")).status_code == 302
+
+
 @pytest.mark.usefixtures("_workers")
 async def test_a_variant_is_made_when_it_is_first_asked_for_and_then_kept(
     client: ApiClient, http: httpx.AsyncClient, settings: Settings
@@ -144,31 +169,6 @@ async def test_a_private_file_s_variants_are_not_there(
 
 
 @pytest.mark.usefixtures("_followers")
-async def test_few_are_waited_for_at_once_and_none_for_long(
-    runtime: Runtime, client: ApiClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody makes any here."""
-    monkeypatch.setattr(on_demand, "WAIT_SECONDS", 1.0)
-    monkeypatch.setattr(on_demand.OnDemand.__init__, "__kwdefaults__", {"most": 2})
-    files = [await upload(client) for _ in range(3)]
-    async with serving(app.create_app(runtime)) as http:
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        asking = [
-            asyncio.create_task(http.get(f"/m/{file['id']}?variant={OG}")) for file in files[:2]
-        ]
-        await asyncio.sleep(0.3)
-        over = await http.get(f"/m/{files[2]['id']}?variant={OG}")
-        assert clock() - began < 1
-        refused(over, 409, "RENDITION_PENDING")
-        # Who asks for what is waited for already takes no more room.
-        same = await http.get(f"/m/{files[0]['id']}?variant={OG}")
-        for answer in (same, *(await asyncio.gather(*asking))):
-            refused(answer, 409, "RENDITION_PENDING")
-            assert answer.headers["retry-after"]
-        assert (await http.get(f"/m/{files[2]['id']}")).status_code == 302
-
-
 @pytest.mark.usefixtures("_workers")
 async def test_resolve_knows_the_variant_of_public_files(
     client: ApiClient, http: httpx.AsyncClient, internal: httpx.AsyncClient, settings: Settings
