@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
@@ -46,6 +46,8 @@ OVERRIDES = {
 """Signed query parameters that replace a header of the answer, as S3 and R2 do."""
 URL_SECONDS = 60
 PUT_ATTEMPTS = 4
+SEEN_ATTEMPTS, SEEN_PAUSE_SECONDS = 30, 0.1
+"""Until rclone sees what it has stored: it reads a folder again after a second."""
 IN_MEMORY_BYTES = 1024 * 1024
 """Of a body that may have to be sent again; more of it goes to a temporary file."""
 
@@ -122,11 +124,25 @@ class DevEdge:
             return await fetch(self._upstream, self._passed_on(request, None), stack)
         with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
             body = KeptBody(request, file)
-            for _ in range(PUT_ATTEMPTS - 1):
+            for _ in range(PUT_ATTEMPTS):
                 response = await fetch(self._upstream, self._passed_on(request, body), stack)
                 if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
-                    return response
-            return await fetch(self._upstream, self._passed_on(request, body), stack)
+                    break
+        if response.is_success:
+            await self._seen(request, stack)
+        return response
+
+    async def _seen(self, request: Request, stack: AsyncExitStack) -> None:
+        """Wait until the store shows what it has just stored.
+
+        When an object goes out of the folder at the same time, rclone may not see the new one
+        until it reads the folder again; R2 shows an object as soon as its PUT is answered.
+        """
+        with suppress(httpx.TransportError):
+            for _ in range(SEEN_ATTEMPTS):
+                if await self._exists(request, stack):
+                    return
+                await asyncio.sleep(SEEN_PAUSE_SECONDS)
 
     def _passed_on(self, request: Request, body: KeptBody | None) -> httpx.Request:
         url = httpx.URL(self._settings.s3_endpoint).copy_with(

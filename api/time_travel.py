@@ -7,7 +7,7 @@ pending uploads, which the audit trail counts.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -41,6 +41,8 @@ from projections.variants import Variants
 from projections.waiting import WAIT_SECONDS, Checkpoints
 
 AS_OF = "asOf"
+AHEAD = timedelta(seconds=5)
+"""By how much a caller's clock may be ahead of ours."""
 AT_ONCE = 2
 """Libraries one process folds at a time: each may hold some 100 MB for some seconds."""
 TURN_SECONDS = 10.0
@@ -91,12 +93,14 @@ class TimeTravel:
     async def position(self, text: str, *, wanted: int = 0) -> int:
         """The position that `asOf` means. Raises InvalidField for one that lies ahead.
 
+        A time up to `AHEAD` ahead is one of a caller whose clock is, and means now.
+
         A position just written, `wanted` as well, is waited for: until no transaction can still
         put an event before it, at most 2 s.
         """
         asked = moment(AS_OF, text)
         if isinstance(asked, datetime):
-            if asked > self._clock():
+            if asked > self._clock() + AHEAD:
                 raise InvalidField(AS_OF, "lies in the future")
             await self._settled(wanted)
             return await position_at(self._pool, asked)

@@ -66,7 +66,8 @@ async def test_a_file_over_the_scanner_s_limits_is_neither_clean_nor_malware(sca
     clamd = find_clamd()
     body = os.urandom(MEBIBYTE)
     async with running_clamd(clamd, StreamMaxLength="2M") as address:
-        with pytest.raises(ScannerUnavailable, match="size limit exceeded"):
+        # A scanner that hangs up while we send may take its reason with it.
+        with pytest.raises(ScannerUnavailable, match=r"size limit exceeded|breaks off"):
             await scanner_at(address).scan(parts_of(*[body] * 40))
         assert isinstance(await scanner_at(address).scan(parts_of(body)), Clean)
     async with running_clamd(clamd, MaxFileSize="1M", MaxScanSize="1M") as address:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -80,6 +80,12 @@ async def test_pages_of_the_past_stay_whole_while_the_library_changes(client: Ap
         more, cursor = await page_of(client, asOf=now, cursor=cursor)
         pages += more
     assert pages == files[::-1]
+
+
+async def test_a_caller_s_clock_may_be_a_little_ahead(client: ApiClient) -> None:
+    file = await client.upload()
+    now = (datetime.now(UTC) + timedelta(seconds=3)).isoformat().replace("+00:00", "Z")
+    assert await client.listed(asOf=now) == [file]
 
 
 async def test_a_cursor_is_bound_to_its_moment(client: ApiClient) -> None:

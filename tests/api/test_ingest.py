@@ -144,6 +144,12 @@ async def events_of(client: ApiClient, media_id: str) -> list[str]:
     return [entry["type"].split(".")[1] for entry in await story(client, media_id)]
 
 
+def as_uploaded(file: JSON) -> JSON:
+    """What an upload settles, whatever the inspection has found by then."""
+    settled = ("id", "fileName", "mimeType", "fileSize", "key", "url", "status", "createdAt")
+    return {name: file[name] for name in settled}
+
+
 class Held:
     """An answer that stops in the middle of its body until it is let go."""
 
@@ -190,9 +196,9 @@ async def test_an_image_becomes_an_ordinary_file(client: ApiClient, source: Http
     )
     assert file["status"] == "uploaded"
     assert file["key"].endswith(f"{file['id'].removeprefix('media_')}.png")
-    assert (await client.get(f"/files/{file['id']}")).json() == file
+    assert as_uploaded((await client.get(f"/files/{file['id']}")).json()) == as_uploaded(file)
     assert await client.names() == ["hero.png"]
-    assert await events_of(client, file["id"]) == [
+    assert (await events_of(client, file["id"]))[:4] == [
         "ingest_requested",
         "upload_requested",
         "verification_deferred",
@@ -200,7 +206,8 @@ async def test_an_image_becomes_an_ordinary_file(client: ApiClient, source: Http
     ]
     assert (await client.get("/files/stats")).json()["pendingUploads"] == 0
     status = await status_of(client, file["id"])
-    assert (status["status"], status["processing"], status["file"]) == ("uploaded", None, file)
+    assert (status["status"], status["processing"]) == ("uploaded", None)
+    assert as_uploaded(status["file"]) == as_uploaded(file)
 
 
 @pytest.mark.parametrize("mime_type", ["image/jpeg", "image/svg+xml", "image/avif", "video/webm"])

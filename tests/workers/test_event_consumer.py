@@ -119,14 +119,15 @@ async def test_killed_again_and_again_it_lets_each_event_take_effect_once_and_in
 ) -> None:
     subscriber = Subscriber(tmp_path / "events.db", internal)
     async with running(internal, publisher.main):
-        writing = asyncio.create_task(_keep_writing(writer))
+        enough = asyncio.Event()
+        writing = asyncio.create_task(_keep_writing(writer, enough))
         for _ in range(4):
             seen = len(subscriber.journal())
             async with subscriber.process() as child:
                 await until(lambda seen=seen: _grown(subscriber, seen), seconds=60)  # type: ignore[misc]
                 child.kill()
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+        enough.set()
+        await writing
         await _ends_complete(subscriber, writer)
 
 
@@ -176,8 +177,8 @@ async def test_its_own_database_from_a_backup_is_brought_up_to_the_log(
         await _ends_complete(subscriber, writer)
 
 
-async def _keep_writing(writer: Writer) -> None:
-    while True:
+async def _keep_writing(writer: Writer, enough: asyncio.Event) -> None:
+    while not enough.is_set():
         await writer.write()
         await asyncio.sleep(0.005)
 

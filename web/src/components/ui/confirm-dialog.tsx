@@ -9,10 +9,13 @@ interface Props {
   children: ReactNode;
   action: string;
   onConfirm: () => void;
+  /** Gives the focus to another, when what opened the dialog is no longer there at its end. */
+  onOpenerGone?: () => void;
 }
 
 /** Asks before something that cannot be taken back; the way out has the focus. */
-export function ConfirmDialog({ open, onOpenChange, title, children, action, onConfirm }: Props) {
+export function ConfirmDialog({ open, onOpenChange, title, children, ...does }: Props) {
+  const { action, onConfirm, onOpenerGone } = does;
   const opener = useRef<Element | null>(null);
   return (
     <AlertDialog.Root open={open} onOpenChange={onOpenChange}>
@@ -25,7 +28,9 @@ export function ConfirmDialog({ open, onOpenChange, title, children, action, onC
           // Without a trigger of its own, the dialog would leave the focus with nobody.
           onCloseAutoFocus={(event) => {
             event.preventDefault();
-            if (opener.current instanceof HTMLElement) opener.current.focus();
+            const { current } = opener;
+            if (current instanceof HTMLElement && current.isConnected) current.focus();
+            else onOpenerGone?.();
           }}
           className="fixed top-1/2 left-1/2 z-[70] w-[calc(100vw-2rem)] max-w-md -translate-x-1/2 -translate-y-1/2 border border-l-2 border-l-destructive bg-background p-6 shadow-2xl outline-none data-[state=open]:animate-in data-[state=open]:fade-in data-[state=open]:zoom-in-95"
         >

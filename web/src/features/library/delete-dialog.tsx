@@ -7,10 +7,20 @@ interface Props {
   files: readonly FileResource[] | null;
   onClose: () => void;
   onDeleted?: () => void;
+  /** Gives the focus to a neighbour of what had it and is gone. */
+  onFocusLost: () => void;
 }
 
-export function DeleteDialog({ files, onClose, onDeleted }: Props) {
+/** Whether the focus fell to the page, or to the panel around, when what had it went. */
+const focusIsLost = () => document.activeElement?.matches("body, [role=dialog]") ?? true;
+
+export function DeleteDialog({ files, onClose, onDeleted, onFocusLost }: Props) {
   const deletion = useDeletion();
+  const deleted = () => {
+    onDeleted?.();
+    // After the list was drawn without them.
+    requestAnimationFrame(() => focusIsLost() && onFocusLost());
+  };
   const count = files?.length ?? 0;
   return (
     <ConfirmDialog
@@ -18,7 +28,8 @@ export function DeleteDialog({ files, onClose, onDeleted }: Props) {
       onOpenChange={(open) => !open && onClose()}
       title={`Delete ${nameOf(files ?? [])}?`}
       action={count === 1 ? "Delete" : `Delete ${count}`}
-      onConfirm={() => files && deletion.mutate(files, { onSuccess: () => onDeleted?.() })}
+      onConfirm={() => files && deletion.mutate(files, { onSuccess: deleted })}
+      onOpenerGone={onFocusLost}
     >
       Wherever {count === 1 ? "it is" : "they are"} in use, in a post or a newsletter,{" "}
       {count === 1 ? "it" : "they"} will be missing. You can undo this, and the bin keeps{" "}

@@ -190,9 +190,8 @@ export function LibraryPage({ search, onSearch }: Props) {
         onDeleted={() => {
           setSelection(NOTHING);
           if (deleting?.some((file) => file.id === search.file)) close();
-          // What had the focus is gone: the keyboard goes on at its neighbour.
-          requestAnimationFrame(() => document.activeElement === document.body && focusGrid());
         }}
+        onFocusLost={focusGrid}
       />
     </div>
   );

@@ -72,6 +72,8 @@ function PickerBody({
     setActive(index);
     scroller.current?.querySelectorAll<HTMLElement>("[data-pick]")[index]?.focus();
   };
+  const focusReachable = () =>
+    scroller.current?.querySelector<HTMLElement>("[data-pick][tabindex='0']")?.focus();
   const keyed = (event: KeyboardEvent<HTMLElement>) => {
     const file = files[active];
     if (event.key === "Delete" && canWrite && file) return setDeleting(file);
@@ -142,7 +144,11 @@ function PickerBody({
       <p className="text-xs text-muted-foreground">
         Arrow keys move, Enter chooses{canWrite ? ", Delete deletes" : ""}.
       </p>
-      <DeleteDialog files={deleting && [deleting]} onClose={() => setDeleting(null)} />
+      <DeleteDialog
+        files={deleting && [deleting]}
+        onClose={() => setDeleting(null)}
+        onFocusLost={focusReachable}
+      />
     </div>
   );
 }
