@@ -8,8 +8,13 @@ from urllib.parse import unquote
 
 import msgspec
 
-from adapters.settings_checks import DEVELOPMENT_CURSOR_KEY, DEVELOPMENT_GATEWAY_KEY, check
-from adapters.settings_rules import PREFIX, SettingsError
+from adapters.settings_checks import (
+    DEVELOPMENT_CURSOR_KEY,
+    DEVELOPMENT_GATEWAY_KEY,
+    PREFIX,
+    SettingsError,
+    check,
+)
 from domain.access import OwnerBypass
 from domain.media_type import ServiceRules, UploadRules
 from domain.metadata import MetadataPolicy

@@ -1,18 +1,27 @@
 """What a configuration must not be: the checks of `adapters/settings.py`, each with a sentence."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from adapters.scanner_address import ScannerAddress
 from adapters.settings_delivery import delivery_mistakes
 from adapters.settings_presets import preset_trouble
-from adapters.settings_rules import PREFIX, SettingsError, check_origins, check_services
 from adapters.stop_points import stop_point
 from adapters.url_gate import check_permitted
+from domain.media_type import MEDIA_TYPES, ServiceRules
 
 if TYPE_CHECKING:
     from adapters.settings import Settings
 
+PREFIX = "MEDIA_"
+ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+LOCAL_ORIGIN = re.compile(
+    r"https?://([a-z0-9.-]*\.)?(localhost|127\.[0-9.]+|0\.0\.0\.0|\[[0:]*1?\])(:[0-9]+)?"
+)
+"""This machine: any page that runs on it would be trusted."""
+SERVICE_CODE = re.compile(r"[a-z0-9-]{1,32}")
+CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
 DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 MIN_SECRET_LENGTH = 32
@@ -26,6 +35,10 @@ MOST: Mapping[str, int] = {
 """Of the limits because Redis keeps the time of each request, some 10 bytes."""
 LONGEST_INGEST_WAIT = 25
 """Less than `api/process.py` drains for."""
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which and what to write instead."""
 
 
 def check(settings: "Settings") -> None:
@@ -54,8 +67,8 @@ def check(settings: "Settings") -> None:
     for name, most in MOST.items():
         if not 0 <= getattr(settings, name) <= most:
             raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {most}.")
-    check_origins(settings.cors_origins, development=settings.environment == "development")
-    check_services(settings.services)
+    _check_origins(settings.cors_origins, development=settings.environment == "development")
+    _check_services(settings.services)
     _check_ingest(settings)
     _check_tracing(settings)
     _check_scanner(settings)
@@ -66,6 +79,38 @@ def check(settings: "Settings") -> None:
         raise SettingsError(mistake)
     if settings.environment == "production":
         _check_production(settings)
+
+
+def _check_origins(origins: Sequence[str], *, development: bool) -> None:
+    """Raise SettingsError for what is no origin, or none that production may trust."""
+    for origin in origins:
+        if ORIGIN.fullmatch(origin) is None:
+            raise SettingsError(
+                f"{PREFIX}CORS_ORIGINS: {origin!r} is no origin; write https://host[:port], "
+                "in small letters, without a path or wildcard."
+            )
+        local = LOCAL_ORIGIN.fullmatch(origin) is not None
+        if local and not development:
+            raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} is for development only.")
+        if not local and not origin.startswith("https://"):
+            raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin} must be https.")
+
+
+def _check_services(services: Mapping[str, ServiceRules]) -> None:
+    """Raise SettingsError for a code, limit or type that cannot be."""
+    for code, rules in services.items():
+        if SERVICE_CODE.fullmatch(code) is None:
+            raise SettingsError(f"{PREFIX}SERVICES: {code!r} is no service code (a-z, 0-9, -).")
+        if set(rules.max_bytes) != CATEGORIES:
+            raise SettingsError(
+                f"{PREFIX}SERVICES: max_bytes of {code} needs {', '.join(sorted(CATEGORIES))}."
+            )
+        for mime_type in rules.types:
+            if mime_type not in MEDIA_TYPES:
+                raise SettingsError(
+                    f"{PREFIX}SERVICES: {code} names {mime_type!r}; "
+                    f"known are {', '.join(MEDIA_TYPES)}."
+                )
 
 
 def _check_ingest(settings: "Settings") -> None:

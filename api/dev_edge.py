@@ -45,7 +45,7 @@ OVERRIDES = {
 }
 """Signed query parameters that replace a header of the answer, as S3 and R2 do."""
 URL_SECONDS = 60
-PUT_ATTEMPTS = 4
+PUT_ATTEMPTS, RETRY_SECONDS = 6, 0.02
 SEEN_ATTEMPTS, SEEN_PAUSE_SECONDS = 30, 0.1
 """Until rclone sees what it has stored: it reads a folder again after a second."""
 IN_MEMORY_BYTES = 1024 * 1024
@@ -124,7 +124,8 @@ class DevEdge:
             return await fetch(self._upstream, self._passed_on(request, None), stack)
         with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
             body = KeptBody(request, file)
-            for _ in range(PUT_ATTEMPTS):
+            for attempt in range(PUT_ATTEMPTS):
+                await asyncio.sleep(attempt * RETRY_SECONDS)
                 response = await fetch(self._upstream, self._passed_on(request, body), stack)
                 if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
                     break

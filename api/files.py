@@ -1,6 +1,8 @@
 """The library routes: list, stats, detail, download, delete."""
 
-from typing import get_args
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeAlias, get_args
 
 import msgspec
 from litestar import delete, get, post
@@ -45,6 +47,8 @@ ONLY_AS_OF = frozenset({AS_OF})
 BIN_SORTS: tuple[Sort, ...] = get_args(Sort)
 SORTS = tuple(sort for sort in BIN_SORTS if not sort.endswith("deletedAt"))
 CATEGORIES: tuple[Category, ...] = get_args(Category)
+
+_Reading: TypeAlias = Awaitable[Answer[FileResource | None]]
 
 
 class FileList(msgspec.Struct, frozen=True, rename="camel"):
@@ -197,7 +201,7 @@ async def detail(request: MediaRequest) -> ASGIResponse:
     parameters = query_parameters(request.scope["query_string"], ONLY_AS_OF)
     if (as_of := parameters.get(AS_OF)) is not None:
         return await _detail_as_of(request, media_id, as_of, wanted)
-    uploaded = await _uploaded(request, media_id, wanted)
+    uploaded = await uploaded_file(request, media_id, wanted)
     if uploaded.found is not None:
         return answer(uploaded.found, position=uploaded.position)
     pending = await _pending(request, media_id, wanted)
@@ -205,7 +209,7 @@ async def detail(request: MediaRequest) -> ASGIResponse:
         return answer(pending.found, position=pending.position)
     if pending.position > uploaded.position:
         # Completed just now: it has left the pending uploads and not yet reached the file list.
-        uploaded = await _uploaded(request, media_id, pending.position)
+        uploaded = await uploaded_file(request, media_id, pending.position)
         if uploaded.found is not None:
             return answer(uploaded.found, position=uploaded.position)
     raise MediaNotFound(media_id)
@@ -231,49 +235,51 @@ def visible_owners(caller: Caller) -> list[str]:
     return own if caller.tenant_id is None else [str(tenant(caller.tenant_id)), *own]
 
 
-async def _uploaded(
+async def uploaded_file(
     request: MediaRequest, media_id: str, wanted: int
 ) -> Answer[FileResource | None]:
+    """The uploaded file, if the caller may see it; the line of the log says which."""
     runtime = runtime_of(request)
-    found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in visible_owners(caller_of(request)):
-        found = await read_at(
-            request,
-            wanted,
-            FileListProjection.name,
-            lambda owner=owner: file_list.by_id(  # type: ignore[misc]
-                runtime.pool,
-                owner,
-                media_id,
-                public_base_url=runtime.settings.public_base_url,
-                variants=variants_of(runtime),
-            ),
+
+    def read(owner: str) -> _Reading:
+        return file_list.by_id(
+            runtime.pool,
+            owner,
+            media_id,
+            public_base_url=runtime.settings.public_base_url,
+            variants=variants_of(runtime),
         )
-        if found.found is not None:
-            note_file(request, found.found)
-            break
-    return found
+
+    return await _of_an_owner(request, wanted, FileListProjection.name, read)
 
 
 async def _pending(
     request: MediaRequest, media_id: str, wanted: int
 ) -> Answer[FileResource | None]:
-    runtime = runtime_of(request)
-    caller = caller_of(request)
-    found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in visible_owners(caller):
-        found = await read_at(
-            request,
-            wanted,
-            PendingUploadsProjection.name,
-            lambda owner=owner: pending_uploads.by_id(  # type: ignore[misc]
-                runtime.pool,
-                owner,
-                media_id,
-                uploaded_by=caller.user_id,
-                public_base_url=runtime.settings.public_base_url,
-            ),
+    runtime, caller = runtime_of(request), caller_of(request)
+
+    def read(owner: str) -> _Reading:
+        return pending_uploads.by_id(
+            runtime.pool,
+            owner,
+            media_id,
+            uploaded_by=caller.user_id,
+            public_base_url=runtime.settings.public_base_url,
         )
+
+    return await _of_an_owner(request, wanted, PendingUploadsProjection.name, read)
+
+
+async def _of_an_owner(
+    request: MediaRequest,
+    wanted: int,
+    read_model: str,
+    read: Callable[[str], _Reading],
+) -> Answer[FileResource | None]:
+    """What the first of the caller's owners has."""
+    found: Answer[FileResource | None] = Answer(None, 0)
+    for owner in visible_owners(caller_of(request)):
+        found = await read_at(request, wanted, read_model, partial(read, owner))
         if found.found is not None:
             note_file(request, found.found)
             break
@@ -285,7 +291,7 @@ async def download(request: MediaRequest) -> ASGIResponse:
     """Go to a short-lived URL that downloads the file under its original name."""
     media_id = known_id(request.path_params["media_id"])
     note(request, mediaId=media_id)
-    found = await _uploaded(request, media_id, wanted_position(request))
+    found = await uploaded_file(request, media_id, wanted_position(request))
     file = found.found
     if file is None:
         raise MediaNotFound(media_id)

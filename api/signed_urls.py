@@ -7,21 +7,18 @@ from litestar import post
 from litestar.response.base import ASGIResponse
 
 from api.bodies import Body
-from api.files import visible_owners
+from api.files import uploaded_file
 from api.on_demand import OnDemand
 from api.parameters import known_id
-from api.positions import read_at, wanted_position
-from api.routes import MediaRequest, answer, note, note_file, runtime_of
-from api.security import caller_of
+from api.positions import wanted_position
+from api.routes import MediaRequest, answer, note, runtime_of
 from application.ports import Bucket
 from domain.access import Permission
 from domain.content_disposition import content_disposition
 from domain.errors import InvalidField, MediaNotFound
 from domain.media_type import MEDIA_TYPES
-from projections import file_list
-from projections.file_list import FileListProjection
 from projections.file_resource import FileResource
-from projections.reading import Answer, rfc3339
+from projections.reading import rfc3339
 
 SHORTEST_SECONDS = 60
 LONGEST_SECONDS = 7 * 24 * 3600
@@ -74,11 +71,10 @@ async def signed_url(request: MediaRequest) -> ASGIResponse:
         on_demand.preset(asked.variant)
     media_id = known_id(request.path_params["media_id"])
     note(request, mediaId=media_id)
-    found = await _file(request, media_id)
+    found = await uploaded_file(request, media_id, wanted_position(request))
     file = found.found
     if file is None:
         raise MediaNotFound(media_id)
-    note_file(request, file)
     served = _original(file)
     if asked.variant is not None:
         served = await _variant(request, file, asked.variant, on_demand)
@@ -117,24 +113,6 @@ async def _variant(
     shown = f"{file.file_name.rpartition('.')[0] or file.file_name}-{name}"
     extension = ready.key.rpartition(".")[2]
     return Served(ready.bucket, ready.key, f"{shown}.{extension}", ready.mime_type)
-
-
-async def _file(request: MediaRequest, media_id: str) -> Answer[FileResource | None]:
-    """The uploaded file, of the caller's workspace or their own."""
-    runtime, wanted = runtime_of(request), wanted_position(request)
-    found: Answer[FileResource | None] = Answer(None, 0)
-    for owner in visible_owners(caller_of(request)):
-        found = await read_at(
-            request,
-            wanted,
-            FileListProjection.name,
-            lambda owner=owner: file_list.by_id(  # type: ignore[misc]
-                runtime.pool, owner, media_id, public_base_url=runtime.settings.public_base_url
-            ),
-        )
-        if found.found is not None:
-            break
-    return found
 
 
 ROUTES = [signed_url]

@@ -21,6 +21,7 @@ LIMITS: Mapping[str, int] = {
     "replay": 240,
     "listing": 240,
     "http": 480,
+    "uploads": 300,
     "start_up": 120,
     "fanout": 120,
     "streams": 120,

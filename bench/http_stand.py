@@ -48,12 +48,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
-def service() -> Iterator[Mapping[str, Any]]:
+def service(**settings: str) -> Iterator[Mapping[str, Any]]:
     """The whole of it, as `./dev up` runs it, on servers and data of its own."""
     with tempfile.TemporaryDirectory(prefix="media-http-") as folder:
         # PostgreSQL runs as another user when we are root.
         Path(folder).chmod(0o711)
-        up = Up(Path(folder) / "home", "--ephemeral", settings=UNREACHED)
+        up = Up(Path(folder) / "home", "--ephemeral", settings=UNREACHED | settings)
         try:
             yield up.until_ready()
         finally:

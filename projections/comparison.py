@@ -66,12 +66,16 @@ async def compare(
         return Shadow(projection, log, connection, schema=f"verify_{projection.name}", ddl=ddl)
 
     async with connection:
-        compared = await _compare_once(connection, database_url, shadow_at, progress)
+        compared = await _compare_once(
+            connection, database_url, projection.name, shadow_at, progress
+        )
         if compared.differences:
             # A workspace's removal closes its rows to the replay before the live follower has come
             # to it: what is still wrong when both have passed is wrong.
             await asyncio.sleep(SECOND_LOOK_SECONDS)
-            compared = await _compare_once(connection, database_url, shadow_at, progress)
+            compared = await _compare_once(
+                connection, database_url, projection.name, shadow_at, progress
+            )
         await shadow_at(compared.position).drop()
         return compared
 
@@ -79,11 +83,12 @@ async def compare(
 async def _compare_once(
     connection: psycopg.AsyncConnection,
     database_url: str,
+    name: str,
     shadow_at: Callable[[int], Shadow],
     progress: Progress,
 ) -> Compared:
     async with _snapshot(database_url) as snapshot:
-        position = await checkpoint_of(snapshot, shadow_at(0).follower.projection.name)
+        position = await checkpoint_of(snapshot, name)
         shadow = shadow_at(position)
         await shadow.prepare()
         try:

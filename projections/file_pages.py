@@ -145,16 +145,20 @@ def page_of(
     shown = [row for row in rows if row[-2]][: query.limit]
     items = [resource(row[:-2]) for row in shown]
     if len(rows) > query.limit:
-        return FilePage(items, _key(shown[-1]))
+        return FilePage(items, _key_of(shown[-1]))
     if rows and not rows[-1][-2]:
-        return FilePage(items, _key(rows[-1]))
+        return FilePage(items, _key_of(rows[-1]))
     return FilePage(items, None)
 
 
-def _key(row: tuple[object, ...]) -> PageKey:
-    value = row[-1]
+def _key_of(row: tuple[object, ...]) -> PageKey:
+    return page_key(row[-1], str(row[0]))
+
+
+def page_key(value: object, media_id: str) -> PageKey:
+    """Where a page ends that has this file last, with the value it is sorted by."""
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return PageKey(text, str(row[0]))
+    return PageKey(text, media_id)
 
 
 @cache

@@ -15,7 +15,7 @@ import msgspec
 from domain.event import Recorded
 from domain.media_type import MEDIA_TYPES
 from projections.file_list import UPLOADED, FileListProjection, take
-from projections.file_pages import FileQuery, PageKey
+from projections.file_pages import FileQuery, PageKey, page_key
 from projections.file_resource import FILE_COLUMNS, FileResource, FileRow, category_of, from_row
 from projections.file_rows import joined
 from projections.folded_name import fold
@@ -90,9 +90,7 @@ class PastLibrary:
         shown = found[: query.limit]
         next_key = None
         if len(found) > query.limit:
-            value, id_ = shown[-1]
-            text = value.isoformat() if isinstance(value, datetime) else str(value)
-            next_key = PageKey(text, id_)
+            next_key = page_key(*shown[-1])
         return [id_ for _, id_ in shown], next_key
 
     def _matching(self, query: FileQuery) -> Iterable[tuple[str, PastFile]]:
