@@ -7,7 +7,7 @@ import msgspec
 
 from adapters.postgres import Pool, connection, owned
 from application.ports import Clock
-from application.webhook_delivery import Due, Outcome, Standing
+from application.webhook_delivery import Due, Lease, Outcome, Standing
 from application.webhooks import Target
 from domain.integration_types import INTEGRATION_TYPES, PING_TYPE
 
@@ -57,16 +57,15 @@ _LEASE = """
 UPDATE webhook_routes SET lease = %(lease)s, leased_until = now() + make_interval(secs => %(secs)s)
 WHERE webhook_id = %(webhook)s AND active AND resting_until <= now()
   AND (lease = %(lease)s OR leased_until < now())
+RETURNING EXISTS (SELECT FROM webhook_deliveries AS d
+                  WHERE d.webhook_id = %(webhook)s AND d.status = 'failed')
 """
+# Whose it was stays: the dispatcher sees by it that a job has come to an end.
 _LET_GO = """
-UPDATE webhook_routes SET lease = NULL, leased_until = '-infinity'
-WHERE webhook_id = %s AND lease = %s
+UPDATE webhook_routes SET leased_until = '-infinity' WHERE webhook_id = %s AND lease = %s
 """
 # Whoever holds back and whoever sends again decide upon the same rows: one after the other.
 _IN_TURN = "SELECT FROM webhook_routes WHERE webhook_id = %(webhook)s FOR UPDATE"
-_ANY_GIVEN_UP = """
-SELECT FROM webhook_deliveries WHERE webhook_id = %(webhook)s AND status = 'failed' LIMIT 1
-"""
 # The pings of a webhook do not build upon each other.
 _HOLD_BACK = f"""
 UPDATE webhook_deliveries AS d SET status = 'held'
@@ -81,15 +80,17 @@ _NOT_BEYOND_A_REPLAY = """
 NOT EXISTS (SELECT FROM webhook_replays AS again
             WHERE again.webhook_id = d.webhook_id AND again.reached < d.position)
 """
+_ITS_TURN = f"""
+d.status = 'waiting' AND d.due_at <= now() AND {_NOT_BEYOND_A_REPLAY}
+AND NOT EXISTS (
+  SELECT FROM webhook_deliveries AS earlier
+  WHERE earlier.webhook_id = d.webhook_id AND earlier.stream = d.stream
+    AND earlier.position < d.position AND earlier.status <> 'delivered'
+    AND (earlier.status <> 'failed' OR earlier.type <> '{PING_TYPE}'))
+"""
 _DUE = f"""
 SELECT d.position, d.attempts FROM webhook_deliveries AS d
-WHERE d.webhook_id = %(webhook)s AND d.status = 'waiting' AND d.due_at <= now()
-  AND {_NOT_BEYOND_A_REPLAY}
-  AND NOT EXISTS (
-    SELECT FROM webhook_deliveries AS earlier
-    WHERE earlier.webhook_id = d.webhook_id AND earlier.stream = d.stream
-      AND earlier.position < d.position AND earlier.status <> 'delivered'
-      AND (earlier.status <> 'failed' OR earlier.type <> '{PING_TYPE}'))
+WHERE d.webhook_id = %(webhook)s AND {_ITS_TURN}
 ORDER BY d.position LIMIT %(limit)s
 """  # noqa: S608 - text of ours
 # A delivery that a removal took meanwhile takes no attempt; one that was asked for again since this
@@ -115,21 +116,20 @@ WITH tried AS (
   INSERT INTO webhook_attempts
     (owner, webhook_id, position, at, duration_ms, response_status, error)
   SELECT owner, %(webhook)s, position, at, duration_ms, response_status, error FROM changed
+), standing AS (
+  UPDATE webhook_routes
+  SET failures = CASE WHEN %(succeeded)s THEN 0 ELSE failures + %(tried)s END
+  WHERE webhook_id = %(webhook)s RETURNING failures
 )
-SELECT count(*) FROM changed WHERE status = 'failed'
-"""
-_FAILURES = """
-UPDATE webhook_routes SET failures = CASE WHEN %s THEN 0 ELSE failures + %s END
-WHERE webhook_id = %s RETURNING failures
+SELECT coalesce((SELECT failures FROM standing), 0),
+       (SELECT count(*) FROM changed WHERE status = 'failed')
 """
 _REST = "UPDATE webhook_routes SET resting_until = %s WHERE webhook_id = %s"
 
 _TO_BE_SERVED = f"""
-SELECT r.webhook_id, r.failures > 0 FROM webhook_routes AS r
+SELECT r.webhook_id, r.failures > 0, r.lease FROM webhook_routes AS r
 WHERE r.active AND r.resting_until <= now() AND r.leased_until < now()
-  AND EXISTS (SELECT FROM webhook_deliveries AS d
-              WHERE d.webhook_id = r.webhook_id AND d.status = 'waiting' AND d.due_at <= now()
-                AND {_NOT_BEYOND_A_REPLAY})
+  AND EXISTS (SELECT FROM webhook_deliveries AS d WHERE d.webhook_id = r.webhook_id AND {_ITS_TURN})
 """  # noqa: S608 - text of ours
 
 _REPLAYS = "SELECT webhook_id, position, owner, reached, until FROM webhook_replays LIMIT 100"
@@ -191,6 +191,8 @@ class ToServe(msgspec.Struct, frozen=True):
 
     webhook_id: str
     failing: bool
+    last_lease: str | None
+    """Of the job that worked for it last."""
 
 
 class PostgresDeliveries:
@@ -199,11 +201,12 @@ class PostgresDeliveries:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def take_lease(self, webhook_id: str, lease: str, seconds: int) -> bool:
-        """Whether this job is the one that works for the webhook; extends its own lease."""
+    async def take_lease(self, webhook_id: str, lease: str, seconds: int) -> Lease | None:
+        """The job's place at the webhook, taken or extended; None while another one has it."""
         parameters = {"webhook": webhook_id, "lease": lease, "secs": seconds}
         async with connection(self._pool) as one:
-            return (await one.execute(_LEASE, parameters)).rowcount == 1
+            row = await (await one.execute(_LEASE, parameters)).fetchone()
+        return None if row is None else Lease(any_given_up=row[0])
 
     async def let_go(self, webhook_id: str, lease: str) -> None:
         """Let others work for the webhook."""
@@ -213,12 +216,9 @@ class PostgresDeliveries:
     async def hold_back(self, webhook_id: str) -> None:
         """Mark what waits behind a message of its file that was given up."""
         parameters = {"webhook": webhook_id}
-        async with connection(self._pool) as one:
-            if await (await one.execute(_ANY_GIVEN_UP, parameters)).fetchone() is None:
-                return
-            async with one.transaction():
-                await one.execute(_IN_TURN, parameters)
-                await one.execute(_HOLD_BACK, parameters)
+        async with connection(self._pool) as one, one.transaction():
+            await one.execute(_IN_TURN, parameters)
+            await one.execute(_HOLD_BACK, parameters)
 
     async def due(self, webhook_id: str, limit: int) -> Sequence[Due]:
         """Messages that are due and whose file has no earlier one to be taken, oldest first."""
@@ -238,16 +238,13 @@ class PostgresDeliveries:
             "error": [answer.error for answer in answers],
             "due": [outcome.due_at for outcome in outcomes],
             "attempts": [outcome.attempts for outcome in outcomes],
+            "succeeded": any(answer.error is None for answer in answers),
+            "tried": len(outcomes),
         }
-        succeeded = any(answer.error is None for answer in answers)
-        async with connection(self._pool) as one, one.transaction():
-            given_up = await (await one.execute(_RECORD, parameters)).fetchone()
-            changed = succeeded, len(outcomes), webhook_id
-            failures = await (await one.execute(_FAILURES, changed)).fetchone()
-        return Standing(
-            failures=failures[0] if failures is not None else 0,
-            given_up=given_up[0] if given_up is not None else 0,
-        )
+        async with connection(self._pool) as one:
+            row = await (await one.execute(_RECORD, parameters)).fetchone()
+        failures, given_up = row or (0, 0)
+        return Standing(failures=failures, given_up=given_up)
 
     async def rest(self, webhook_id: str, until: datetime) -> None:
         """Leave the receiver alone until then."""

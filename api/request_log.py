@@ -33,6 +33,9 @@ FIXED_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-frame-options", b"DENY"),
 )
 """On every answer that does not set its own."""
+DELIVERY = ("/cdn/", "/m/")
+CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
+"""Any site may show a public picture: refused, it must not look like one that is withheld."""
 
 QUIET = frozenset({"media.health", "media.ready", "media.metrics"})
 """Asked every few seconds by machines: logged only when they fail."""
@@ -71,7 +74,10 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                marked = _marked(list(message["headers"]), request_id, line)
+                headers = list(message["headers"])
+                if status >= 400 and scope["path"].startswith(DELIVERY):  # noqa: PLR2004
+                    headers.append(CROSS_ORIGIN)
+                marked = _marked(headers, request_id, line)
                 if (command_id := scope["state"].get("command_id")) is not None:
                     # Of the first command, where this one repeats it under its Idempotency-Key.
                     marked.append((b"media-command-id", command_id.encode()))

@@ -42,6 +42,13 @@ class Due(msgspec.Struct, frozen=True):
     """So far."""
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """The place at a webhook that one job has at a time."""
+
+    any_given_up: bool
+    """Whether messages may wait behind one that was given up."""
+
+
 class Message(msgspec.Struct, frozen=True):
     """What is sent."""
 
@@ -83,8 +90,8 @@ class Standing(msgspec.Struct, frozen=True):
 class Deliveries(Protocol):
     """What waits and what was tried."""
 
-    async def take_lease(self, webhook_id: str, lease: str, seconds: int) -> bool:
-        """Whether this job is the one that works for the webhook; extends its own lease."""
+    async def take_lease(self, webhook_id: str, lease: str, seconds: int) -> Lease | None:
+        """The job's place at the webhook, taken or extended; None while another one has it."""
         ...
 
     async def let_go(self, webhook_id: str, lease: str) -> None:
@@ -161,16 +168,21 @@ class WebhookDelivery:
         arrived = 0
         try:
             while time() < began + seconds:
-                if not await self._deliveries.take_lease(webhook_id, lease, LEASE_SECONDS):
+                taken = await self._deliveries.take_lease(webhook_id, lease, LEASE_SECONDS)
+                if taken is None:
                     break
-                await self._deliveries.hold_back(webhook_id)
+                if taken.any_given_up:
+                    await self._deliveries.hold_back(webhook_id)
                 outcomes = await self._send_batch(webhook_id)
                 if not outcomes:
                     break
-                taken = sum(outcome.answer.error is None for outcome in outcomes)
-                arrived += taken
-                seconds = RUN_SECONDS if taken else FAILING_RUN_SECONDS
+                accepted = sum(outcome.answer.error is None for outcome in outcomes)
+                arrived += accepted
+                seconds = RUN_SECONDS if accepted else FAILING_RUN_SECONDS
                 if await self._settle(webhook_id, outcomes, context):
+                    break
+                # It was all there was: what came meanwhile is met by the dispatcher's next look.
+                if len(outcomes) < AT_ONCE:
                     break
         finally:
             await self._deliveries.let_go(webhook_id, lease)

@@ -1,8 +1,9 @@
 """Rows of `file_list_v2` as a batch of facts leaves them, and the statements that write them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Protocol
 
 import msgspec
@@ -132,16 +133,27 @@ class FileRows:
         return statements
 
 
-def _by_columns(rows: Mapping[str, Values]) -> Mapping[tuple[str, ...], list[list[object]]]:
-    groups: defaultdict[tuple[str, ...], list[list[object]]] = defaultdict(list)
+def _by_columns(
+    rows: Mapping[str, Values],
+) -> Mapping[tuple[str, ...], list[tuple[object, ...]]]:
+    groups: defaultdict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
     for row in rows.values():
-        names = tuple(name for name in TYPES if name in row)
-        groups[names].append([_sent(row[name]) for name in names])
+        names, values_of = _in_order(tuple(row))
+        groups[names].append(values_of(_sent(row) if "renditions" in row else row))
     return groups
 
 
-def _sent(value: object) -> object:
-    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value
+def _sent(row: Values) -> Values:
+    return {**row, "renditions": msgspec.json.encode(row["renditions"]).decode()}
+
+
+@cache
+def _in_order(
+    names: tuple[str, ...],
+) -> tuple[tuple[str, ...], Callable[[Values], tuple[object, ...]]]:
+    """The columns in the order of the table, and what takes their values out of a row."""
+    ordered = tuple(name for name in TYPES if name in names)
+    return ordered, itemgetter(*ordered)
 
 
 @cache

@@ -12,7 +12,7 @@ from adapters.dramatiq_queue import DramatiqQueue, QueueUnavailable
 from adapters.dramatiq_worker import DramatiqWorker
 from adapters.event_reader import PostgresEventReader
 from adapters.postgres import Pool
-from adapters.postgres_webhooks import PostgresDeliveries
+from adapters.postgres_webhooks import PostgresDeliveries, ToServe
 from adapters.redis_hints import PositionHints
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
@@ -26,7 +26,7 @@ from workers.process import pause, run
 from workers.projector import Wake, follow, ring
 
 LANES: tuple[type[DeliverWebhook], ...] = (DeliverWebhook, RetryWebhook)
-DISPATCH_SECONDS = 0.1
+DISPATCH_SECONDS = 0.05
 """How often the dispatcher looks for what is due."""
 ASKED_SECONDS = 5.0
 """How long a job that was asked for may take to begin before it is asked for again."""
@@ -41,27 +41,30 @@ class Dispatcher:
     def __init__(self, deliveries: PostgresDeliveries, queue: DramatiqQueue) -> None:
         self._deliveries = deliveries
         self._queue = queue
-        self._asked: dict[str, float] = {}
+        self._asked: dict[str, tuple[float, str | None]] = {}
+        """When a job was asked for, and which one had worked for the webhook before."""
 
     async def dispatch(self) -> int:
         """One pass; how many jobs were asked for. Raises DatabaseUnavailable, QueueUnavailable."""
         await self._deliveries.go_on_with_replays()
         now = asyncio.get_running_loop().time()
         waiting = await self._deliveries.to_be_served()
-        self._asked = {
-            webhook_id: at
-            for webhook_id, at in self._asked.items()
-            if now - at < ASKED_SECONDS and any(one.webhook_id == webhook_id for one in waiting)
-        }
+        unserved = [one for one in waiting if not self._is_asked_for(one, now)]
         jobs: list[Job] = [
             (RetryWebhook if one.failing else DeliverWebhook)(webhook_id=one.webhook_id)
-            for one in waiting
-            if one.webhook_id not in self._asked
+            for one in unserved
         ]
         if jobs:
             await asyncio.to_thread(self._send, jobs)
-            self._asked |= {one.webhook_id: now for one in waiting}
+        known = {one.webhook_id for one in waiting}
+        kept = {id_: asked for id_, asked in self._asked.items() if id_ in known}
+        self._asked = kept | {one.webhook_id: (now, one.last_lease) for one in unserved}
         return len(jobs)
+
+    def _is_asked_for(self, one: ToServe, now: float) -> bool:
+        """Whether a job was asked for that has not begun yet."""
+        at, last_lease = self._asked.get(one.webhook_id, (-ASKED_SECONDS, None))
+        return now - at < ASKED_SECONDS and one.last_lease == last_lease
 
     def _send(self, jobs: list[Job]) -> None:
         for job in jobs:

@@ -59,15 +59,14 @@ def file(name: str, mime_type: str = "image/png") -> FilePayload:
 def _not_made_yet(message: Any) -> bool:
     """Whether a browser says in red that a rendition is still being made.
 
-    The page shows the file's symbol and tries again; no page can keep a browser from saying so.
-    A refusal is for the service's own site only, and the page's host is another one here: then
-    the browser names that instead of the 409.
+    The page waits for the news of a new file's picture; of an older file's whose preset changed
+    it shows the symbol and tries again, and no page can keep a browser from saying so.
     """
     asked = urlsplit(message.location.get("url", ""))
     return (
         asked.path.startswith("/cdn/")
         and asked.query.startswith("variant=")
-        and any(one in message.text for one in ("status of 409", "BLOCKED_BY_RESPONSE.NotSameSite"))
+        and "status of 409" in message.text
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
@@ -23,11 +23,14 @@ from domain.errors import (
 from domain.media_file import MediaFile
 from domain.media_type import MEDIA_TYPES
 from domain.rendition import rendition_folder
+from projections.outdated_renditions import outdated
+from tests.kit.http import followed
 from tests.kit.library import Library
 from tests.kit.places import photograph
 from tests.kit.samples import sample
 from tests.workers.processes import running, until
 from workers import jobs, reactor
+from workers.rerender import ask_for_all
 
 
 async def uploaded(library: Library, mime_type: str, body: bytes | None = None) -> MediaFile:
@@ -251,6 +254,40 @@ async def test_a_changed_recipe_is_made_anew_and_the_old_one_removed(
     (new,) = await beside(library, file)
     assert new == old.replace(".r1.", ".r2.")
     assert (await now(library, file)).file_size == file.file_size
+
+
+async def _all_of(files: Sequence[MediaFile], left: Callable[[], Awaitable[list[str]]]) -> bool:
+    return len(await left()) == len(files)
+
+
+async def test_a_library_is_made_anew_once_with_progress(
+    library: Library, worker_settings: Settings
+) -> None:
+    files = [await uploaded(library, "image/png") for _ in range(3)]
+    for file in files:
+        await library.runtime.derivation.inspect_file(file.id, library.system())
+    presets = dict(worker_settings.presets)
+    presets["thumb_200"] = msgspec.structs.replace(presets["thumb_200"], recipe=3)
+    changed = msgspec.structs.replace(worker_settings, presets=presets)
+    said: list[str] = []
+    async with (
+        followed(changed),
+        running(changed, reactor.main, jobs.main),
+        open_jobs_runtime(changed) as runtime,
+    ):
+
+        async def left() -> list[str]:
+            return await outdated(
+                runtime.pool, "thumb_200", 3, at_once=True, after="", limit=len(files)
+            )
+
+        await until(lambda: _all_of(files, left))
+        assert await ask_for_all(runtime, "thumb_200", say=said.append, look_seconds=0.2) >= 3
+        await until(lambda: _all_of([], left))
+    assert all(text.startswith("thumb_200: ") for text in said)
+    for file in files:
+        (new,) = await beside(library, file)
+        assert new.endswith("/thumb_200.r3.webp")
 
 
 async def test_a_preset_that_is_no_more_fails_what_was_asked_for(library: Library) -> None:

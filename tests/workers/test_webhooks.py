@@ -9,14 +9,20 @@ import msgspec
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from adapters.dramatiq_queue import DramatiqQueue
+from adapters.event_reader import PostgresEventReader
+from adapters.postgres_webhooks import PostgresDeliveries
 from adapters.runtime import open_api_runtime, open_jobs_runtime
 from adapters.settings import Settings
 from api.app import create_app
+from projections.projection import Follower
+from projections.webhook_fan_out import WebhookFanOut
 from tests.kit.http import ApiClient, followed, new_id, serving
 from tests.kit.library import Library
 from tests.kit.receiver import Receiver, receiver
 from tests.workers.processes import process, running, settled, until
 from workers import webhooks
+from workers.webhooks import Dispatcher
 
 ALL = ["media.uploaded", "media.deleted", "media.expired", "media.rejected"]
 WEBHOOKS_ONLY = "media:webhooks.write"
@@ -320,6 +326,36 @@ async def test_a_killed_sender_loses_nothing_and_repeats_under_the_same_id(
 
 async def _seen(hooks: Receiver, count: int) -> bool:
     return len(hooks.seen) >= count
+
+
+async def test_who_was_served_since_the_last_look_is_served_again_at_the_next(
+    client: ApiClient, files: Library, hooks: Receiver, impatient: Settings
+) -> None:
+    webhook = await register(client, hooks.url())
+    deliveries = PostgresDeliveries(files.runtime.pool)
+    queue = DramatiqQueue(impatient.redis_url, namespace=new_id("media"))
+    dispatcher = Dispatcher(deliveries, queue)
+
+    fan_out = Follower(WebhookFanOut(), PostgresEventReader(files.runtime.pool))
+
+    async def one_more_waits() -> None:
+        await uploads(files, client, 1)
+        await settled(files.runtime.pool)
+        async with files.runtime.pool.connection() as connection:
+            await fan_out.start(connection)
+            while await fan_out.step(connection):
+                pass
+        assert len(await waiting(client, webhook["id"])) == 1
+
+    await one_more_waits()
+    assert await dispatcher.dispatch() == 1
+    assert await dispatcher.dispatch() == 0  # its job has not begun
+    async with open_jobs_runtime(impatient) as runtime:
+        assert await runtime.webhook_delivery.deliver(webhook["id"], files.system()) == 1
+    await one_more_waits()
+    assert await dispatcher.dispatch() == 1
+    await fan_out.close()
+    queue.close()
 
 
 async def test_another_workspace_sees_and_hears_nothing(

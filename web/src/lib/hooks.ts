@@ -10,6 +10,18 @@ export function useSettled<T>(value: T, milliseconds: number, first: T = value):
   return settled;
 }
 
+/** Whether `waiting` holds, for so long at most. */
+export function usePatience(waiting: boolean, milliseconds: number): boolean {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    setOver(false);
+    if (!waiting) return;
+    const timer = setTimeout(() => setOver(true), milliseconds);
+    return () => clearTimeout(timer);
+  }, [waiting, milliseconds]);
+  return waiting && !over;
+}
+
 /** Whether the media query matches now. */
 export function useMedia(query: string): boolean {
   const [matches, setMatches] = useState(() => matchMedia(query).matches);

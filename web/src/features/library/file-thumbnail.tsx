@@ -4,12 +4,15 @@ import type { FileResource, Preset } from "@/lib/api";
 import { cn } from "@/lib/cn";
 import { extensionOf } from "@/lib/files";
 import { formatDuration } from "@/lib/format";
+import { usePatience } from "@/lib/hooks";
 import { isPresent } from "./file-cache";
-import { pictureOf, placeholderStyle, publicUrl, useSignedUrl } from "./pictures";
+import { isBeingMade, pictureOf, placeholderStyle, publicUrl, useSignedUrl } from "./pictures";
 
 const ICONS = { image: ImageIcon, video: Film, document: FileText };
 /** A rendition that is being made, or a file that is being moved, is there a little later. */
 const RETRY_MS = [1_000, 3_000, 9_000] as const;
+/** The live library tells when the picture of a new file is made; this long it is left to do so. */
+const NEWS_MS = 15_000;
 
 interface Props {
   file: FileResource;
@@ -20,7 +23,8 @@ interface Props {
 /** A picture of the file where there is a small one, else a symbol of its kind. */
 export function FileThumbnail({ file, preset, className }: Props) {
   const picture = pictureOf(file, preset);
-  const url = publicUrl(file, picture);
+  const waiting = usePatience(isBeingMade(file, picture), NEWS_MS);
+  const url = waiting ? null : publicUrl(file, picture);
   return (
     <span
       style={placeholderStyle(file)}
@@ -31,7 +35,7 @@ export function FileThumbnail({ file, preset, className }: Props) {
     >
       {url ? (
         <Picture key={url} file={file} url={url} />
-      ) : picture && !file.isPublic ? (
+      ) : picture && !file.isPublic && !waiting ? (
         <PrivatePicture file={file} preset={preset} />
       ) : (
         <KindSymbol file={file} />

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { FileResource, Variant } from "@/lib/api";
-import { pictureOf, publicUrl } from "./pictures";
+import { isBeingMade, pictureOf, publicUrl } from "./pictures";
 
 const MEGABYTE = 1024 * 1024;
 const file = (more: Partial<FileResource>): FileResource =>
@@ -28,6 +28,17 @@ describe("the picture of a file", () => {
     expect(shown(file({ variants, fileSize: 3 * MEGABYTE }))).toBeNull();
     expect(shown(file({ variants, category: "video" }))).toBeNull();
     expect(shown(file({ variants: {}, category: "document" }))).toBeNull();
+  });
+
+  it("is waited for while the file is looked into", () => {
+    const made = (status: Variant["status"], processing: string | null) => {
+      const one = file({ processing, variants: { thumb_200: variant(status) } });
+      return isBeingMade(one, pictureOf(one));
+    };
+    expect(made("on_demand", "inspecting")).toBe(true);
+    expect(made("on_demand", null)).toBe(false);
+    expect(made("ready", "inspecting")).toBe(false);
+    expect(isBeingMade(file({ processing: "inspecting", variants: {} }), "original")).toBe(false);
   });
 
   it("has no public address where the file is private", () => {

@@ -22,6 +22,12 @@ export function pictureOf(file: FileResource, preset: Preset = "thumb_200"): Pic
   return small ? "original" : null;
 }
 
+/** Whether the picture of a new file is on its way: who asked for it now would wait for it. */
+export function isBeingMade(file: FileResource, picture: Picture): boolean {
+  if (picture === null || picture === "original" || file.processing == null) return false;
+  return file.variants[picture.preset]?.status === "on_demand";
+}
+
 /** Where everybody may fetch it; null for what is private. */
 export function publicUrl(file: FileResource, picture: Picture): string | null {
   if (picture === null) return null;
