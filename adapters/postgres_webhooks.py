@@ -80,17 +80,17 @@ _NOT_BEYOND_A_REPLAY = """
 NOT EXISTS (SELECT FROM webhook_replays AS again
             WHERE again.webhook_id = d.webhook_id AND again.reached < d.position)
 """
-_ITS_TURN = f"""
-d.status = 'waiting' AND d.due_at <= now() AND {_NOT_BEYOND_A_REPLAY}
-AND NOT EXISTS (
-  SELECT FROM webhook_deliveries AS earlier
-  WHERE earlier.webhook_id = d.webhook_id AND earlier.stream = d.stream
-    AND earlier.position < d.position AND earlier.status <> 'delivered'
-    AND (earlier.status <> 'failed' OR earlier.type <> '{PING_TYPE}'))
+_IS_DUE = f"d.status = 'waiting' AND d.due_at <= now() AND {_NOT_BEYOND_A_REPLAY}"
+_EARLIER = """
+SELECT FROM webhook_deliveries AS earlier
+WHERE earlier.webhook_id = d.webhook_id AND earlier.stream = d.stream
+  AND earlier.position < d.position
 """
 _DUE = f"""
 SELECT d.position, d.attempts FROM webhook_deliveries AS d
-WHERE d.webhook_id = %(webhook)s AND {_ITS_TURN}
+WHERE d.webhook_id = %(webhook)s AND {_IS_DUE}
+  AND NOT EXISTS ({_EARLIER} AND earlier.status <> 'delivered'
+                  AND (earlier.status <> 'failed' OR earlier.type <> '{PING_TYPE}'))
 ORDER BY d.position LIMIT %(limit)s
 """  # noqa: S608 - text of ours
 # A delivery that a removal took meanwhile takes no attempt; one that was asked for again since this
@@ -126,10 +126,12 @@ SELECT coalesce((SELECT failures FROM standing), 0),
 """
 _REST = "UPDATE webhook_routes SET resting_until = %s WHERE webhook_id = %s"
 
+# Also where all that is due stands behind what was given up: the job holds it back.
 _TO_BE_SERVED = f"""
 SELECT r.webhook_id, r.failures > 0, r.lease FROM webhook_routes AS r
 WHERE r.active AND r.resting_until <= now() AND r.leased_until < now()
-  AND EXISTS (SELECT FROM webhook_deliveries AS d WHERE d.webhook_id = r.webhook_id AND {_ITS_TURN})
+  AND EXISTS (SELECT FROM webhook_deliveries AS d WHERE d.webhook_id = r.webhook_id AND {_IS_DUE}
+              AND NOT EXISTS ({_EARLIER} AND earlier.status = 'waiting'))
 """  # noqa: S608 - text of ours
 
 _REPLAYS = "SELECT webhook_id, position, owner, reached, until FROM webhook_replays LIMIT 100"

@@ -95,7 +95,7 @@ class Bench:
     ) -> None:
         self._urls = {"service": str(up["api"]), "floor": floor_url}
         self._pids = {"service": int(up["pids"]["api"]), "floor": floor_pid}
-        self._followers = [int(up["pids"][name]) for name in FOLLOWERS]
+        self._followers = [int(up["pids"][name]) for name in FOLLOWERS if name in up["pids"]]
         self._connection = connection
         self._headers = (
             f"x-gateway-key: {up['gatewayKey']}\r\nx-user-id: user_789\r\n"
