@@ -57,6 +57,7 @@ def _load() -> Work:
     from adapters import decode_loaders, decode_pictures  # noqa: PLC0415
 
     decode_loaders.warm()
+    decode_jail.prepare()
     os.chdir("/")
     gc.freeze()
 

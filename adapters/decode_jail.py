@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from adapters.decode_verdict import DecodeLimits
@@ -32,6 +33,7 @@ LOAD, JUMP_EQUAL, JUMP_NOT_BELOW, JUMP_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x
 ALLOW = 0x7FFF0000
 KILL_PROCESS = 0x80000000
 REFUSE = 0x00050000
+INSTRUCTION_BYTES = 8
 OFFSET_NUMBER, OFFSET_ARCHITECTURE, OFFSET_FIRST_ARGUMENT = 0, 4, 16
 CLONE_THREAD = 0x00010000
 X32_BIT = 0x40000000
@@ -107,9 +109,20 @@ def lock(parent: int) -> None:
     die_with_parent(parent)
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    program = _filter(platform.machine())
-    if program is not None:
+    program = _program(platform.machine())
+    if program:
         _install(program)
+
+
+def prepare() -> None:
+    """Have ready what every child needs; before the fork, for all of them."""
+    _program(platform.machine())
+
+
+@cache
+def _program(machine: str) -> bytes:
+    """The filter as the kernel takes it; empty where there is none."""
+    return b"".join(struct.pack("=HBBI", *one) for one in _filter(machine) or ())
 
 
 def _filter(machine: str) -> list[tuple[int, int, int, int]] | None:
@@ -143,15 +156,19 @@ def _refused(code: int, operands: Iterable[int], error: int) -> list[tuple[int, 
     ]
 
 
-def _install(program: list[tuple[int, int, int, int]]) -> None:
-    instructions = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    held = ctypes.create_string_buffer(instructions, len(instructions))
-    header = struct.pack("@HP", len(program), ctypes.addressof(held))
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _install(program: bytes) -> None:
+    held = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("@HP", len(program) // INSTRUCTION_BYTES, ctypes.addressof(held))
     _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
 
 
 def _prctl(option: int, *arguments: object) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     padded = [
         ctypes.c_ulong(argument) if isinstance(argument, int) else argument
         for argument in (*arguments, 0, 0, 0, 0)[:4]

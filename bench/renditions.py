@@ -44,7 +44,7 @@ WIDTH, HEIGHT = 4_000, 3_000
 AT_ONCE = 4
 """Requests in flight: twice the cores of the machine the figures are of."""
 PEER = Path(__file__).with_name("renditions_peer.mjs")
-PART_BYTES = 1 << 18
+PART_BYTES = 1 << 20
 THUMBNAIL = Order(
     mime_type="image/jpeg",
     pictures=(order_of("thumb_200", DEFAULT_PRESETS["thumb_200"], "webp"),),
