@@ -13,7 +13,8 @@ import msgspec
 
 from domain.event import Event, Recorded, UnknownEvent
 from domain.object_key import MEDIA_ID_PREFIX
-from projections.projection import Statement, columns
+from projections.columns import columns
+from projections.projection import Statement
 from projections.reading import Answer, Pool, connection, fetch_owned, owned, rfc3339
 
 _INSERT = """

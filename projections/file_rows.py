@@ -8,7 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from projections.projection import Statement, columns
+from projections.columns import columns
+from projections.projection import Statement
 
 TYPES: Mapping[str, str] = {
     "owner": "text",

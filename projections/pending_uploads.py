@@ -15,8 +15,9 @@ from domain.media_file_events import (
     UploadRequested,
 )
 from domain.tenant import TenantRemoved
+from projections.columns import columns
 from projections.file_resource import FileResource, category_of, from_row
-from projections.projection import Statement, columns
+from projections.projection import Statement
 from projections.reading import Answer, Pool, connection, fetch_owned, owned
 
 PENDING = "pending_upload"

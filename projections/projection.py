@@ -200,8 +200,3 @@ async def checkpoint_of(connection: psycopg.AsyncConnection, follower: str) -> i
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
-
-
-def columns(rows: Sequence[Sequence[object]]) -> list[list[object]]:
-    """Rows turned into columns, as `unnest` takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]

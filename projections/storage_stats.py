@@ -18,8 +18,9 @@ from domain.media_file_events import (
 from domain.media_type import Category
 from domain.placement_events import FileRestored
 from domain.tenant import TenantRemoved
+from projections.columns import columns
 from projections.file_resource import FileResource, category_of
-from projections.projection import Statement, columns
+from projections.projection import Statement
 from projections.reading import Answer, Pool, connection, fetch_owned, owned
 
 CATEGORIES: tuple[Category, ...] = ("image", "video", "document")

@@ -35,7 +35,8 @@ from domain.placement_events import (
 from domain.scan_events import ScanFailed, ScanPassed, ScanRequested
 from domain.tenant import TenantFilesRemoved, TenantRemoved
 from projections import unfinished_caches, unfinished_renditions
-from projections.projection import Statement, columns
+from projections.columns import columns
+from projections.projection import Statement
 from projections.reading import Pool, connection
 from projections.work_notes import Key, Work, WorkKind
 

@@ -23,7 +23,8 @@ from domain.webhook_events import (
     WebhookReplayRequested,
     WebhookResumed,
 )
-from projections.projection import Statement, columns
+from projections.columns import columns
+from projections.projection import Statement
 from projections.reading import Answer, Pool, fetch_owned, owned, rfc3339
 
 _DELIVER = """

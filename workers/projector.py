@@ -30,7 +30,7 @@ RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
 """When to try again while Postgres is away; the last one for as long as it takes."""
 LOOK_AGAIN_SECONDS = (0.001, 0.002, 0.004, 0.008)
 """After a hint: an older transaction, often another follower's own, may still hide the event."""
-REST = 2.0
+REST = 1.0
 """How many times as long as it worked a follower rests: of many small batches it makes few larger
 ones, which cost a fraction, and leaves the processor to the requests."""
 LONGEST_REST_SECONDS = 0.02
