@@ -5,6 +5,7 @@ Each in a process of its own and for no longer than it may; what it says is show
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ LIMITS: Mapping[str, int] = {
     "visibility": 120,
     "replay": 240,
     "listing": 240,
-    "http": 480,
+    "http": 600,
     "uploads": 300,
     "start_up": 120,
     "fanout": 120,
@@ -30,6 +31,26 @@ LIMITS: Mapping[str, int] = {
     "renditions": 240,
 }
 """Seconds each may take, in the order they run."""
+GRACE_SECONDS = 60
+"""For one that is interrupted, to end what it started."""
+
+
+def ended(command: list[str], seconds: int) -> int | None:
+    """How the program ended; None when it had to be interrupted, as Ctrl-C would."""
+    with subprocess.Popen(command, cwd=ROOT) as program:
+        try:
+            return program.wait(seconds)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt) as why:
+            # What it started ends with it, if it is asked and not killed.
+            if isinstance(why, subprocess.TimeoutExpired):
+                program.send_signal(signal.SIGINT)
+            try:
+                program.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                program.kill()
+            if isinstance(why, KeyboardInterrupt):
+                raise
+            return None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,11 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"[{number}/{len(names)}] {name}, at most {LIMITS[name]} s", flush=True)
         began = time.monotonic()
         command = [sys.executable, "-m", f"bench.{name}", *options]
-        try:
-            code = subprocess.run(command, cwd=ROOT, timeout=LIMITS[name], check=False).returncode
-            verdict = {0: "every goal reached", 1: "a goal missed"}.get(code, f"failed ({code})")
-        except subprocess.TimeoutExpired:
-            verdict = "took too long, ended"
+        code = ended(command, LIMITS[name])
+        verdict = {0: "every goal reached", 1: "a goal missed", None: "took too long, ended"}.get(
+            code, f"failed ({code})"
+        )
         rows.append([name, verdict, f"{time.monotonic() - began:.0f}"])
     report.table("The run", ["benchmark", "verdict", "seconds"], rows)
     report.finish("all", write=arguments.report)

@@ -1,6 +1,7 @@
 """The variants of a file as its resource shows them: where each is, or why it is not."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -56,18 +57,18 @@ class Variants(msgspec.Struct, frozen=True):
         if not has_renditions(mime_type):
             return {}
         shown = {}
+        asked_of = f"{self.delivery_base_url}/cdn/{key}?variant=" if is_public else None
         for name, preset in self.presets.items():
-            found = _found(name, preset, stored)
-            url: str | None = None
-            status, error = FAILED, failure
+            found = _found(name, preset, stored) if stored else None
             if found is not None and found.key:
-                url, status, error = f"{public_base_url}/{found.key}", READY, None
+                url = f"{public_base_url}/{found.key}" if is_public else None
+                shown[name] = Variant(url, READY, None)
             elif found is not None and found.recipe == preset.recipe:
-                error = found.failed
-            elif failure is None:
-                url = f"{self.delivery_base_url}/cdn/{key}?variant={name}"
-                status = ON_DEMAND
-            shown[name] = Variant(url if is_public else None, status, error)
+                shown[name] = Variant(None, FAILED, found.failed)
+            elif failure is not None:
+                shown[name] = Variant(None, FAILED, failure)
+            else:
+                shown[name] = Variant(asked_of and asked_of + name, ON_DEMAND, None)
         return shown
 
 
@@ -106,16 +107,19 @@ def stored_in(column: Any) -> dict[str, StoredVariant]:
 
 
 def _found(name: str, preset: Preset, stored: Mapping[str, StoredVariant]) -> StoredVariant | None:
-    names = (variant_id(name, mime_type) for mime_type in _links(preset))
-    return next((stored[one] for one in names if one in stored), None)
+    for one in _links(name, preset):
+        if (found := stored.get(one)) is not None:
+            return found
+    return None
 
 
-def _links(preset: Preset) -> tuple[str, ...]:
-    """The MIME types a link to the variant may lead to: `formats_of`'s first, whatever the file."""
+@cache
+def _links(name: str, preset: Preset) -> tuple[str, ...]:
+    """What a link to the variant may lead to: `formats_of`'s first, whatever the file."""
     first = preset.formats[0]
     kinds: list[str] = [mime_of(first)]
     if first == "jpeg":
         kinds.append(mime_of("png"))
     if preset.animated:
         kinds.append(mime_of("webp"))
-    return tuple(dict.fromkeys(kinds))
+    return tuple(variant_id(name, one) for one in dict.fromkeys(kinds))
