@@ -129,7 +129,7 @@ PENDING_COLUMNS = (
 )
 FOUND_COLUMNS = (
     "width, height, duration_ms, page_count, sha256, placeholder, dominant_color, inspection,"
-    " renditions"
+    " renditions::text"
 )
 FILE_COLUMNS = f"{PENDING_COLUMNS}, {FOUND_COLUMNS}"
 """What `from_row` takes, in this order; of a pending file only PENDING_COLUMNS.

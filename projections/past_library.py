@@ -201,5 +201,7 @@ def _tuple(row: Mapping[str, object]) -> FileRow:
 
 
 def _as_read(value: object) -> object:
-    """The value as a query reads it: times as text."""
+    """The value as a query reads it: times and renditions as text."""
+    if isinstance(value, dict):
+        return msgspec.json.encode(value).decode()
     return text_of(value) if isinstance(value, datetime) else value

@@ -11,8 +11,10 @@ from projections.reading import Pool, connection
 from projections.variants import StoredVariant, Variants, stored_in
 
 _FIND = "SELECT key, mime_type, renditions FROM public_file(%s, %s)"
-_RESOLVE = "SELECT * FROM resolve_variants(%s, %s)"
-_decode = msgspec.json.Decoder(dict[str, StoredVariant]).decode
+_RESOLVE = """
+SELECT media_id, key, mime_type, is_public, renditions::text, inspection
+FROM resolve_variants(%s, %s)
+"""
 
 
 class PublicFile(msgspec.Struct, frozen=True, gc=False):
@@ -29,7 +31,7 @@ class PublicFile(msgspec.Struct, frozen=True, gc=False):
         None where only the log can say: the row does not tell in which formats it can be had.
         """
         prefix = f"{name} "
-        rows = _decode(self.renditions) if self.renditions else {}
+        rows = stored_in(self.renditions)
         mine = {id_[len(prefix) :]: one for id_, one in rows.items() if id_.startswith(prefix)}
         wanted = _wanted(preset, frozenset(mine), accept)
         found = mine.get(mime_of(wanted)) if wanted is not None else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -72,6 +72,8 @@ class Variants(msgspec.Struct, frozen=True):
         return shown
 
 
+_decode = msgspec.json.Decoder(dict[str, StoredVariant]).decode
+
 NONE = Variants({}, "")
 """For answers that show no variants."""
 DEVELOPMENT = Variants(DEFAULT_PRESETS, "http://127.0.0.1:8789")
@@ -101,9 +103,9 @@ def stored_variants(file: MediaFile) -> dict[str, StoredVariant]:
     return failed | {variant_id(*id_): stored_of(one) for id_, one in derived.stored.items()}
 
 
-def stored_in(column: Any) -> dict[str, StoredVariant]:
-    """The same out of the column `renditions`."""
-    return msgspec.convert(column, dict[str, StoredVariant]) if column else {}
+def stored_in(column: str | None) -> dict[str, StoredVariant]:
+    """The same out of the column `renditions`, read as text."""
+    return {} if column is None or column == "{}" else _decode(column)
 
 
 def _found(name: str, preset: Preset, stored: Mapping[str, StoredVariant]) -> StoredVariant | None:

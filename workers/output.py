@@ -12,7 +12,7 @@ CHATTER = {
     "initdb": ("",),
     "postgres": ("LOG:", "FATAL:  the database system is starting up"),
     "valkey": ("WARNING Memory overcommit", "signal-handler", "ready to exit"),
-    "s3": ("NOTICE: Local file system",),
+    "s3": ("NOTICE: Local file system", "Dir.Remove not empty"),
 }
 """The servers' lines that are no news to whoever runs `./dev up`."""
 

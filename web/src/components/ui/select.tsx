@@ -8,7 +8,7 @@ export function Select({ className, children, ...props }: ComponentProps<"select
     <span className={cn("relative inline-flex", className)}>
       <select
         {...props}
-        className="h-9 w-full appearance-none rounded-none border border-border bg-card pr-8 pl-3 text-[11px] font-medium tracking-[0.14em] text-foreground uppercase hover:border-foreground"
+        className="h-9 w-full appearance-none rounded-none border border-border bg-card pr-8 pl-3 text-[11px] font-medium tracking-[0.14em] text-ellipsis text-foreground uppercase hover:border-foreground max-sm:pr-7 max-sm:pl-2 max-sm:tracking-[0.04em]"
       >
         {children}
       </select>
