@@ -14,12 +14,17 @@ interface Props {
 /** Whether the focus fell to the page, or to the panel around, when what had it went. */
 const focusIsLost = () => document.activeElement?.matches("body, [role=dialog]") ?? true;
 
+/** The list is drawn without the files some frames later, a second at most. */
+function whenFocusIsLost(act: () => void, frames = 60): void {
+  if (focusIsLost()) act();
+  else if (frames > 0) requestAnimationFrame(() => whenFocusIsLost(act, frames - 1));
+}
+
 export function DeleteDialog({ files, onClose, onDeleted, onFocusLost }: Props) {
   const deletion = useDeletion();
   const deleted = () => {
     onDeleted?.();
-    // After the list was drawn without them.
-    requestAnimationFrame(() => focusIsLost() && onFocusLost());
+    whenFocusIsLost(onFocusLost);
   };
   const count = files?.length ?? 0;
   return (

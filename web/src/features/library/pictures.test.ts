@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { FileResource, Variant } from "@/lib/api";
-import { isBeingMade, pictureOf, publicUrl } from "./pictures";
+import { cameBack, isBeingMade, pictureOf, publicUrl } from "./pictures";
 
 const MEGABYTE = 1024 * 1024;
 const file = (more: Partial<FileResource>): FileResource =>
@@ -39,6 +39,11 @@ describe("the picture of a file", () => {
     expect(made("on_demand", null)).toBe(false);
     expect(made("ready", "inspecting")).toBe(false);
     expect(isBeingMade(file({ processing: "inspecting", variants: {} }), "original")).toBe(false);
+  });
+
+  it("is waited for when the file comes back from the bin", () => {
+    const back = cameBack(file({ variants: { thumb_200: variant("ready") } }));
+    expect(isBeingMade(back, pictureOf(back))).toBe(true);
   });
 
   it("has no public address where the file is private", () => {

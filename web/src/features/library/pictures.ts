@@ -28,6 +28,15 @@ export function isBeingMade(file: FileResource, picture: Picture): boolean {
   return file.variants[picture.preset]?.status === "on_demand";
 }
 
+/** A file that comes back from the bin, whose pictures are made anew: the old addresses are void. */
+export function cameBack(file: FileResource): FileResource {
+  const variants = Object.entries(file.variants).map(([preset, variant]) => [
+    preset,
+    variant?.status === "ready" ? { ...variant, status: "on_demand" } : variant,
+  ]);
+  return { ...file, processing: "moving", variants: Object.fromEntries(variants) };
+}
+
 /** Where everybody may fetch it; null for what is private. */
 export function publicUrl(file: FileResource, picture: Picture): string | null {
   if (picture === null) return null;

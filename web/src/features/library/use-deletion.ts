@@ -9,6 +9,7 @@ import {
 } from "@/lib/api";
 import { say } from "@/lib/toasts";
 import { forget, mineToRemove, show } from "./file-cache";
+import { cameBack } from "./pictures";
 
 /** The most that one request takes. */
 const BATCH = 100;
@@ -77,7 +78,7 @@ export function nameOf(files: readonly Pick<FileResource, "fileName">[]): string
 async function takeBack({ files, commands }: Deleted): Promise<void> {
   try {
     for (const command of commands) await undoCommand(command);
-    show(files);
+    show(files.map(cameBack));
     say(`${nameOf(files)} ${files.length === 1 ? "is" : "are"} back.`);
   } catch (error) {
     say(`That could not be undone: ${error instanceof Error ? error.message : error}`, "error");
