@@ -46,6 +46,16 @@ describe("the picture of a file", () => {
     expect(isBeingMade(back, pictureOf(back))).toBe(true);
   });
 
+  it("is a small drawing itself, once that is in its place", () => {
+    const drawing = (status: Variant["status"], fileSize: number) =>
+      pictureOf(
+        file({ mimeType: "image/svg+xml", fileSize, variants: { thumb_200: variant(status) } }),
+      );
+    expect(drawing("ready", 4_000)).toBe("original");
+    expect(drawing("ready", 400_000)).toEqual({ preset: "thumb_200" });
+    expect(drawing("on_demand", 4_000)).toEqual({ preset: "thumb_200" });
+  });
+
   it("has no public address where the file is private", () => {
     const hidden = file({ url: null, variants: { thumb_200: variant("ready", null) } });
     expect(pictureOf(hidden)).toEqual({ preset: "thumb_200" });

@@ -7,6 +7,8 @@ import { placeholderUrl } from "@/lib/thumbhash";
 
 /** An original up to here may stand in for a thumbnail that does not exist. */
 const MAX_INLINE_ORIGINAL_BYTES = 2 * 1024 * 1024;
+/** A drawing up to here is smaller than most thumbnails, and shows its text in the reader's fonts. */
+const MAX_DRAWING_BYTES = 64 * 1024;
 /** A private picture that is scrolled past is not asked for. */
 const SETTLED_MS = 150;
 const SAFETY_MS = 60_000;
@@ -17,6 +19,9 @@ export type Picture = { preset: Preset } | "original" | null;
 /** The smallest picture that shows a file; never a video or a document itself. */
 export function pictureOf(file: FileResource, preset: Preset = "thumb_200"): Picture {
   const variant = file.variants[preset];
+  const drawing = file.mimeType === "image/svg+xml" && file.fileSize <= MAX_DRAWING_BYTES;
+  // Once it has a thumbnail it stands where its address says.
+  if (drawing && variant?.status === "ready") return "original";
   if (variant && variant.status !== "failed") return { preset };
   const small = file.category === "image" && file.fileSize <= MAX_INLINE_ORIGINAL_BYTES;
   return small ? "original" : null;
