@@ -4,11 +4,13 @@ Redis may lose all of it: what is unfinished is known from the log and sent agai
 """
 
 import hashlib
+import secrets
 from typing import Any
 
 import dramatiq
 import msgspec
 import redis
+from dramatiq.broker import Consumer
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import CurrentMessage, Retries
 from redis.backoff import NoBackoff
@@ -38,6 +40,20 @@ class _Client(redis.Redis):
             raise redis.ConnectionError(str(error)) from error
 
 
+class _Broker(RedisBroker):
+    """Takes another name whenever a consumer begins anew, since its connection broke.
+
+    Dramatiq forgets what the consumer held, delayed jobs above all, and Redis keeps it for a worker
+    of this name for as long as that one lives: under another name it is soon dead, and its jobs
+    are taken up again. Those that it just does are done twice.
+    """
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """Begin to take messages of a queue."""
+        self.broker_id = secrets.token_hex(16)
+        return super().consume(queue_name, prefetch, timeout)
+
+
 class DramatiqQueue:
     """The JobQueue port. Blocking: async callers use a thread."""
 
@@ -60,7 +76,7 @@ class DramatiqQueue:
     def broker_of(self, queue_name: str) -> RedisBroker:
         """The broker of one queue: Dramatiq wants one for each set of worker threads."""
         if queue_name not in self._brokers:
-            self._brokers[queue_name] = RedisBroker(  # type: ignore[no-untyped-call]
+            self._brokers[queue_name] = _Broker(  # type: ignore[no-untyped-call]
                 client=self._redis,
                 namespace=self._namespace,
                 maintenance_chance=_ALWAYS,

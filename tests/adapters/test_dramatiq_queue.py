@@ -24,6 +24,23 @@ def test_a_job_that_redis_lost_is_sent_again(redis_url: str) -> None:
     queue.close()
 
 
+def test_what_a_consumer_held_when_its_connection_broke_comes_back(redis_url: str) -> None:
+    queue = DramatiqQueue(redis_url, namespace="held", heartbeat_seconds=0.5)
+    queue.send(JOB, delay_seconds=3600)
+
+    def fetched() -> bool:
+        """Whether a consumer that begins now is given the job."""
+        consumer = queue.broker.consume("media.DQ", prefetch=5, timeout=20)
+        found = any(next(consumer) is not None for _ in range(100))
+        consumer.close()
+        return found
+
+    assert fetched()
+    # Dramatiq's thread forgets what it held and begins anew; the worker itself is alive.
+    assert fetched()
+    queue.close()
+
+
 def test_namespaces_do_not_see_each_other(redis_url: str) -> None:
     one, other = (DramatiqQueue(redis_url, namespace=name) for name in ("one", "other"))
     one.send(SweepUploads())
