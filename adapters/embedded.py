@@ -189,8 +189,6 @@ class ObjectServer(msgspec.Struct, frozen=True, kw_only=True):
                 argv=(
                     rclone_binary(), "serve", "s3", "--config", "/dev/null",
                     "--addr", f"{LOOPBACK}:{self.port}",
-                    # Of two changes to a folder at a time, what it remembers may miss one.
-                    "--dir-cache-time", "1s",
                     str(self.directory),
                 ),
                 environment=child_environment(

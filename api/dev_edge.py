@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
@@ -46,8 +46,6 @@ OVERRIDES = {
 """Signed query parameters that replace a header of the answer, as S3 and R2 do."""
 URL_SECONDS = 60
 PUT_ATTEMPTS, RETRY_SECONDS = 6, 0.02
-SEEN_ATTEMPTS, SEEN_PAUSE_SECONDS = 30, 0.1
-"""Until rclone sees what it has stored: it reads a folder again after a second."""
 IN_MEMORY_BYTES = 1024 * 1024
 """Of a body that may have to be sent again; more of it goes to a temporary file."""
 
@@ -115,10 +113,11 @@ class DevEdge:
         return Answer(206 if is_part else response.status_code, headers, response)
 
     async def _stored_or_found(self, request: Request, stack: AsyncExitStack) -> httpx.Response:
-        """The S3 server's answer; a PUT that it fails is sent again.
+        """The S3 server's answer; a PUT that it fails, or forgets, is sent again.
 
         rclone removes a folder with the last object in it, and fails (500) when another object is
         just being written there: one upload in fifty, where each is discarded once it is verified.
+        Or it stores the object and does not see it for minutes: one in a thousand.
         """
         if request.method != "PUT":
             return await fetch(self._upstream, self._passed_on(request, None), stack)
@@ -127,23 +126,17 @@ class DevEdge:
             for attempt in range(PUT_ATTEMPTS):
                 await asyncio.sleep(attempt * RETRY_SECONDS)
                 response = await fetch(self._upstream, self._passed_on(request, body), stack)
-                if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
+                if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+                    continue
+                if not response.is_success or not await self._is_forgotten(request, stack):
                     break
-        if response.is_success:
-            await self._seen(request, stack)
         return response
 
-    async def _seen(self, request: Request, stack: AsyncExitStack) -> None:
-        """Wait until the store shows what it has just stored.
-
-        When an object goes out of the folder at the same time, rclone may not see the new one
-        until it reads the folder again; R2 shows an object as soon as its PUT is answered.
-        """
-        with suppress(httpx.TransportError):
-            for _ in range(SEEN_ATTEMPTS):
-                if await self._exists(request, stack):
-                    return
-                await asyncio.sleep(SEEN_PAUSE_SECONDS)
+    async def _is_forgotten(self, request: Request, stack: AsyncExitStack) -> bool:
+        try:
+            return not await self._exists(request, stack)
+        except httpx.TransportError:
+            return False
 
     def _passed_on(self, request: Request, body: KeptBody | None) -> httpx.Request:
         url = httpx.URL(self._settings.s3_endpoint).copy_with(
