@@ -47,7 +47,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {
     "LANG": "C.UTF-8",
     # A child lives for one file: memory that comes in large pages and is not given back meanwhile
-    # saves it a tenth of its time, which went into page faults (docs/figures/renditions.md).
+    # saves it a tenth of its time, which went into page faults (docs/figures/README.md).
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(64 << 20),

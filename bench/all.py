@@ -5,6 +5,7 @@ Each in a process of its own and for no longer than it may; what it says is show
 """
 
 import argparse
+import contextlib
 import signal
 import subprocess
 import sys
@@ -40,17 +41,14 @@ def ended(command: list[str], seconds: int) -> int | None:
     with subprocess.Popen(command, cwd=ROOT) as program:
         try:
             return program.wait(seconds)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt) as why:
-            # What it started ends with it, if it is asked and not killed.
-            if isinstance(why, subprocess.TimeoutExpired):
-                program.send_signal(signal.SIGINT)
-            try:
-                program.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                program.kill()
-            if isinstance(why, KeyboardInterrupt):
-                raise
+        except subprocess.TimeoutExpired:
+            program.send_signal(signal.SIGINT)
             return None
+        finally:
+            # What it started ends with it, if it is asked, by us or by Ctrl-C, and not killed.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(GRACE_SECONDS)
+            program.kill()
 
 
 def run(arguments: argparse.Namespace) -> int:

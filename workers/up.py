@@ -33,7 +33,8 @@ from workers.processes import WEB, Process
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60.0
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.2
+"""A process that is not ready yet says so each time it is asked."""
 RESTART_SECONDS = 1.0
 WEB_PORT = 3000
 STOP_SECONDS = 30.0
