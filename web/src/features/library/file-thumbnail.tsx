@@ -58,6 +58,7 @@ function PrivatePicture({ file, preset }: { file: FileResource; preset: Preset |
 function Picture({ file, url }: { file: FileResource; url: string }) {
   /** How often it was tried; null while it is broken. */
   const [attempt, setAttempt] = useState<number | null>(0);
+  const [loaded, setLoaded] = useState(false);
   const failed = async () => {
     const tried = attempt ?? 0;
     setAttempt(null);
@@ -75,7 +76,9 @@ function Picture({ file, url }: { file: FileResource; url: string }) {
       loading="lazy"
       decoding="async"
       draggable={false}
-      className="size-full object-cover"
+      // What shines through a picture is not the placeholder, which has its own colour.
+      className={cn("size-full object-cover", loaded && "bg-muted")}
+      onLoad={() => setLoaded(true)}
       onError={() => void failed()}
     />
   );
