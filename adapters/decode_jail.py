@@ -14,7 +14,6 @@ import struct
 import sys
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 from adapters.decode_verdict import DecodeLimits
 
@@ -68,7 +67,9 @@ FORBIDDEN = {
 def go_first() -> None:
     """Have the kernel end this process, not one of ours, when the machine runs out of memory."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        adjustment = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(adjustment, b"1000")
+        os.close(adjustment)
 
 
 def limit(limits: DecodeLimits) -> None:
@@ -117,6 +118,7 @@ def lock(parent: int) -> None:
 def prepare() -> None:
     """Have ready what every child needs; before the fork, for all of them."""
     _program(platform.machine())
+    _libc()
 
 
 @cache

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 from collections.abc import Mapping
+from mmap import mmap
 
 import av
 import av.error
@@ -19,11 +20,11 @@ from adapters.metadata import stripped
 from domain.metadata import MetadataPolicy
 
 VIPS_LOADERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "image/jpeg": ("jpegload_buffer", {"fail_on": "warning"}),
-    "image/png": ("pngload_buffer", {"fail_on": "error"}),
-    "image/gif": ("gifload_buffer", {"fail_on": "warning", "n": -1}),
-    "image/webp": ("webpload_buffer", {"fail_on": "warning", "n": -1}),
-    "image/avif": ("heifload_buffer", {"fail_on": "warning"}),
+    "image/jpeg": ("jpegload_source", {"fail_on": "warning"}),
+    "image/png": ("pngload_source", {"fail_on": "error"}),
+    "image/gif": ("gifload_source", {"fail_on": "warning", "n": -1}),
+    "image/webp": ("webpload_source", {"fail_on": "warning", "n": -1}),
+    "image/avif": ("heifload_source", {"fail_on": "warning"}),
 }
 MILD_JPEG_WARNINGS = ("extraneous bytes before marker", "Adobe color transform", "unknown JFIF")
 """libjpeg warns of these in pictures of real cameras that every browser shows whole."""
@@ -100,13 +101,22 @@ def check_pixels(width: int, height: int, frames: int, limits: DecodeLimits) -> 
 
 def _decode_image(body: bytes, mime_type: str, limits: DecodeLimits) -> None:
     name, options = VIPS_LOADERS[mime_type]
-    loader = getattr(pyvips.Image, name)
     try:
-        _read_all(loader(body, access="sequential", **options), limits)
+        _read_all(opened(body, name, access="sequential", **options), limits)
     except pyvips.Error as error:
         if mime_type != "image/jpeg" or not any(mild in str(error) for mild in MILD_JPEG_WARNINGS):
             raise
-        _read_all(loader(body, access="sequential", fail_on="error"), limits)
+        _read_all(opened(body, name, access="sequential", fail_on="error"), limits)
+
+
+def opened(body: mmap | bytes, operation: str, *arguments: int, **options: object) -> pyvips.Image:
+    """What an operation of libvips makes of the file.
+
+    One that takes a buffer instead of a source copies the file before it begins: a tenth of the
+    time of a thumbnail.
+    """
+    source = pyvips.Source.new_from_memory(body)
+    return getattr(pyvips.Image, operation)(source, *arguments, **options)
 
 
 def _read_all(image: pyvips.Image, limits: DecodeLimits) -> None:

@@ -1,18 +1,21 @@
 """Looks into a proven file and makes pictures of it. Runs in the decode child."""
 
 from collections.abc import Mapping, Sequence
+from mmap import mmap
 
 import av
 import av.error
 import msgspec
 import pypdfium2  # type: ignore[import-untyped]  # ships no types
 import pyvips  # type: ignore[import-untyped]  # ships no types
+from pyvips.voperation import Introspect  # type: ignore[import-untyped]  # ships no types
 
-from adapters.decode_loaders import VIPS_LOADERS, check_pixels, refusal_of
+from adapters.decode_loaders import VIPS_LOADERS, check_pixels, opened, refusal_of
 from adapters.decode_orders import MAX_PICTURE_BYTES, MadePicture, Order, PictureOrder, Report
 from adapters.decode_poster import poster_of
-from adapters.decode_verdict import DecodeLimits, Refusal
+from adapters.decode_verdict import SAMPLES, DecodeLimits, Refusal
 from adapters.thumbhash import SIDE, thumbhash
+from domain.media_type import MEDIA_TYPES
 from domain.rendition import Facts, Format
 
 SAVE: Mapping[Format, tuple[str, Mapping[str, object]]] = {
@@ -31,7 +34,16 @@ COLOUR_BITS = 4
 """Colours are counted as alike when they share the first bits of each channel."""
 
 
-def carry_out(body: bytes, order: Order, limits: DecodeLimits) -> tuple[Report, list[bytes]]:
+def warm() -> None:
+    """Look at a picture of each kind, and up what is called: once, and not in every child."""
+    for mime_type in VIPS_LOADERS:
+        sample = SAMPLES / f"tiny.{MEDIA_TYPES[mime_type].extension}"
+        _Original(sample.read_bytes(), mime_type, DecodeLimits())
+    for operation in ("thumbnail_source", "copy", *(name for name, _ in SAVE.values())):
+        Introspect.get(operation)
+
+
+def carry_out(body: mmap | bytes, order: Order, limits: DecodeLimits) -> tuple[Report, list[bytes]]:
     """The report, and the bytes of its pictures. Raises Refusal."""
     try:
         return _carry_out(body, order, limits)
@@ -43,12 +55,14 @@ def carry_out(body: bytes, order: Order, limits: DecodeLimits) -> tuple[Report, 
         raise refusal_of(str(error)) from None
 
 
-def _carry_out(body: bytes, order: Order, limits: DecodeLimits) -> tuple[Report, list[bytes]]:
+def _carry_out(
+    body: mmap | bytes, order: Order, limits: DecodeLimits
+) -> tuple[Report, list[bytes]]:
     if order.mime_type == "application/pdf":
-        document = pypdfium2.PdfDocument(body)
+        document = pypdfium2.PdfDocument(body[:])
         return Report(facts=Facts(page_count=len(document))), []
     if order.mime_type.startswith("video/"):
-        poster = poster_of(body, order.mime_type, limits)
+        poster = poster_of(body[:], order.mime_type, limits)
         source: _Source = _Frame(poster.image)
         facts, at_ms = poster.facts, poster.at_ms
     else:
@@ -99,17 +113,17 @@ class _Source:
 class _Original(_Source):
     """An image file, decoded as small as its format allows for each picture."""
 
-    def __init__(self, body: bytes, mime_type: str, limits: DecodeLimits) -> None:
+    def __init__(self, body: mmap | bytes, mime_type: str, limits: DecodeLimits) -> None:
         self._body = body
         self._vector = mime_type == "image/svg+xml"
         self._many = mime_type in {"image/gif", "image/webp"}
         if self._vector:
             # Of this child alone. The drawing was sanitised, and nothing can be opened from here.
             pyvips.operation_block_set("VipsForeignLoadSvg", False)  # noqa: FBT003 - theirs
-            header = pyvips.Image.svgload_buffer(body)
+            header = opened(body, "svgload_source")
         else:
             name, options = VIPS_LOADERS[mime_type]
-            header = getattr(pyvips.Image, name)(body, access="sequential", **options)
+            header = opened(body, name, access="sequential", **options)
         fields = header.get_fields()
         self._frames = header.get("n-pages") if self._many and "n-pages" in fields else 1
         height = header.get("page-height") if "page-height" in fields else header.height
@@ -135,7 +149,7 @@ class _Original(_Source):
             width, height = self._around(width, height)
         if frames > 1:
             options["option_string"] = "[n=-1]"
-        image = pyvips.Image.thumbnail_buffer(self._body, width, height=height, **options)
+        image = opened(self._body, "thumbnail_source", width, height=height, **options)
         image = _plain(image).copy_memory()
         if crop and frames > 1:
             image = _cropped(image, frames, *self._box(wanted))

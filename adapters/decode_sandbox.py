@@ -36,7 +36,8 @@ class DecodeSandbox:
         self._limits = limits or DecodeLimits()
         self._metadata: MetadataPolicy = metadata
         self._size = servers
-        self._free: asyncio.Queue[ForkServer | None] = asyncio.Queue()
+        # The last that worked is the next to work: as many are started as are busy at once.
+        self._free: asyncio.Queue[ForkServer | None] = asyncio.LifoQueue()
         self._running: set[ForkServer] = set()
         self._restarts: set[asyncio.Task[None]] = set()
         self._places = 0

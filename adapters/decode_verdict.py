@@ -3,6 +3,7 @@
 Imported on both sides, so it knows no loader.
 """
 
+from pathlib import Path
 from typing import Literal, get_args
 
 import msgspec
@@ -22,6 +23,8 @@ frames or pages. `time`, `memory`, `crash`: what the decoder did with it.
 REASONS = frozenset(get_args(Reason))
 
 MEBIBYTE = 1024 * 1024
+SAMPLES = Path(__file__).parent / "decode_samples"
+"""A tiny file of each kind, by its extension."""
 
 
 class DecodeLimits(msgspec.Struct, frozen=True, kw_only=True):

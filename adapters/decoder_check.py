@@ -6,13 +6,12 @@ Without it a library that does not load would show only in uploads that are neve
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
+from adapters.decode_verdict import SAMPLES
 from adapters.telemetry import get_logger
 from application.ports import ContentProof, Refused, SandboxUnavailable
 from domain.media_type import MEDIA_TYPES
 
-SAMPLES = Path(__file__).parent / "decode_samples"
 SCRIPT = b"\x89PNG\r\n\x1a\n<script>alert(1)</script>"
 """Sandboxes that let anything through would pass with good files alone."""
 RECHECK_SECONDS = 300.0

@@ -12,6 +12,7 @@ import msgspec
 import redis
 from dramatiq.broker import Consumer
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import dq_name
 from dramatiq.middleware import CurrentMessage, Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -19,6 +20,10 @@ from redis.retry import Retry
 from application.jobs import Cause, Job
 
 CRASH_MARK_SECONDS = 3600
+IDLE_POLL_MILLISECONDS = 200
+"""The longest an idle queue waits between two looks at Redis; Dramatiq's default is a second."""
+DELAYED_POLL_MILLISECONDS = 500
+"""The same for jobs that are to wait: how late they may be."""
 _ALWAYS = 1_000_000
 """Of a million commands, how many look for jobs of dead workers; Dramatiq's own default leaves
 them lying for 10 minutes on an idle queue."""
@@ -48,10 +53,17 @@ class _Broker(RedisBroker):
     are taken up again. Those that it just does are done twice.
     """
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+    def consume(
+        self,
+        queue_name: str,
+        prefetch: int = 1,
+        timeout: int = 5000,  # noqa: ARG002 - meant for threads, which need not look as often
+    ) -> Consumer:
         """Begin to take messages of a queue."""
         self.broker_id = secrets.token_hex(16)
-        return super().consume(queue_name, prefetch, timeout)
+        delayed = queue_name == dq_name(queue_name)
+        longest = DELAYED_POLL_MILLISECONDS if delayed else IDLE_POLL_MILLISECONDS
+        return super().consume(queue_name, prefetch, longest)
 
 
 class DramatiqQueue:

@@ -18,8 +18,8 @@ from application.jobs import Cause, Job
 
 CRASHES_ALLOWED = 4
 """How often a job may begin without coming to an end before nobody tries it any more."""
-IDLE_POLL_MILLISECONDS = 200
-"""The longest an idle worker waits between two looks at Redis; Dramatiq's default is a second."""
+THREAD_POLL_MILLISECONDS = 500
+"""How often an idle thread looks whether it is to end. A job wakes it at once."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ class DramatiqWorker:
         worker = dramatiq.Worker(
             self._queue.broker_of(name),
             worker_threads=threads,
-            worker_timeout=IDLE_POLL_MILLISECONDS,
+            worker_timeout=THREAD_POLL_MILLISECONDS,
         )
         # As many as run at once: what one process has fetched no other can take.
         worker.queue_prefetch = threads

@@ -107,4 +107,4 @@ class LogWatch:
                 self._head = max(head, self._head)
                 grown, self._grown = self._grown, asyncio.Event()
                 grown.set()
-            await self._hints.wait()
+            await self._hints.wait(self._head)

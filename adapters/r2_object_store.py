@@ -4,6 +4,7 @@ Requests are signed here (`adapters/sigv4.py`); the other operations go through 
 """
 
 import base64
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ from domain.media_file import UPLOAD_URL_LIFETIME
 from domain.placement import Home
 from domain.reconciliation import Listed
 
+SEE_AGAIN_SECONDS = (0.0, 0.2)
+"""Looks at what was stored: a store that writes in place (rclone) may show nothing for a moment."""
 MAX_KEYS_A_DELETE = 1000
 """S3's limit of one DeleteObjects."""
 PART_BYTES = 1 << 18
@@ -204,9 +207,12 @@ class R2ObjectStore:
 
         Raises ObjectStoreUnavailable; whoever repeats it then finds what is there.
         """
-        if await self.head(bucket, key) is None:
-            get_logger().warning("media.object_store.forgot", bucket=self._buckets[bucket])
-            raise ObjectStoreUnavailable("The object store has not kept what it acknowledged.")
+        for pause in SEE_AGAIN_SECONDS:
+            await asyncio.sleep(pause)
+            if await self.head(bucket, key) is not None:
+                return
+        get_logger().warning("media.object_store.forgot", bucket=self._buckets[bucket])
+        raise ObjectStoreUnavailable("The object store has not kept what it acknowledged.")
 
     async def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """Remove the objects (at most 1,000); those that are not there count as removed."""

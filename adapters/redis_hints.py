@@ -1,7 +1,7 @@
 """Wake-up hints between processes: "the log has reached this position".
 
-The write side announces, followers wait. A hint may be lost: a follower also looks on its own
-every 50 ms, so nothing depends on Redis here, and no command ever fails or waits because of it.
+The write side announces, followers wait. A hint may be lost: a follower also looks on its own, so
+nothing depends on Redis here, and no command ever fails or waits because of it.
 """
 
 import asyncio
@@ -14,7 +14,10 @@ from redis.exceptions import RedisError
 from adapters.redis_line import RedisLine
 
 POLL_SECONDS = 0.05
-"""How long a follower waits at most before it looks on its own."""
+"""How long a follower waits before it looks on its own, when it hears no hints, or has not reached
+what it heard of."""
+IDLE_POLL_SECONDS = 0.25
+"""The same when it hears them and has reached the last: a service at rest takes no processor."""
 RECONNECT_SECONDS = 1.0
 ANNOUNCE_SECONDS = 2.0
 """After which an announcement is given up."""
@@ -73,15 +76,22 @@ class PositionHints:
         self._channel = channel
         self._announced = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
+        self._hears = False
         self.latest = 0
         """The highest position a hint has named."""
 
-    async def wait(self, timeout_seconds: float = POLL_SECONDS) -> None:
-        """Return at a hint that came since the last call, or after the time."""
+    async def wait(self, reached: int, *, seconds: float | None = None) -> None:
+        """Return at a hint that came since the last call, or when it is time to look.
+
+        `reached` is the position the caller has read up to.
+        """
         if self._listening is None:
             self._listening = asyncio.get_running_loop().create_task(self._listen())
+        if seconds is None:
+            at_rest = self._hears and reached >= self.latest
+            seconds = IDLE_POLL_SECONDS if at_rest else POLL_SECONDS
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
+            async with asyncio.timeout(seconds):
                 await self._announced.wait()
         self._announced.clear()
 
@@ -90,6 +100,7 @@ class PositionHints:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 async with self._client.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(self._channel)
+                    self._hears = True
                     while True:
                         # Bounded below the socket's own timeout, which would end the connection.
                         message = await channel.get_message(timeout=1.0)
@@ -97,6 +108,7 @@ class PositionHints:
                             with contextlib.suppress(ValueError):
                                 self.latest = max(self.latest, int(message["data"]))
                             self._announced.set()
+            self._hears = False
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def close(self) -> None:

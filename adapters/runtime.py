@@ -93,7 +93,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, *, role: Role, process: str) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, *, role: Role, process: str, decodes: bool = True
+) -> AsyncIterator[Runtime]:
     """Open what the process needs; all of it is closed again at the end."""
     async with AsyncExitStack() as stack:
         pool = await open_pool(
@@ -120,7 +122,8 @@ async def open_runtime(settings: Settings, *, role: Role, process: str) -> Async
         stack.push_async_callback(sandbox.close)
         proof = SandboxProof(sandbox, decoders=settings.decoders)
         decoders = DecoderCheck(proof)
-        await stack.enter_async_context(background(decoders.watch()))
+        if decodes:
+            await stack.enter_async_context(background(decoders.watch()))
         scanner = ClamdScanner(ScannerAddress.parse(settings.scanner)) if settings.scanner else None
         scanner_check = ScannerCheck(scanner) if scanner is not None else None
         if scanner_check is not None:
@@ -275,3 +278,8 @@ def open_internal_runtime(settings: Settings) -> AbstractAsyncContextManager[Run
 def open_jobs_runtime(settings: Settings) -> AbstractAsyncContextManager[Runtime]:
     """For the job workers."""
     return open_runtime(settings, role="media_worker", process="jobs")
+
+
+def open_webhooks_runtime(settings: Settings) -> AbstractAsyncContextManager[Runtime]:
+    """For the senders of webhooks, which look into no file."""
+    return open_runtime(settings, role="media_worker", process="webhooks", decodes=False)

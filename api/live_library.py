@@ -190,7 +190,7 @@ class LiveLibrary:
         try:
             while self._listeners and not self._runtime.draining.is_set():
                 await self._try_to_catch_up()
-                await self._runtime.hints.wait()
+                await self._runtime.hints.wait(self.reached)
         finally:
             # Whoever is still there connects anew, and is told what nobody here told it.
             for listener in [one for some in self._listeners.values() for one in some]:

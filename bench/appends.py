@@ -25,7 +25,7 @@ from adapters.postgres_event_store import PostgresEventStore, append_statement
 from adapters.system import RandomIdentities, utc_now
 from application.context import Idempotency
 from application.ports import KeyClaim
-from bench.kit import Measurement, Report, interleaved, own_database
+from bench.kit import Measurement, Report, command, interleaved, own_database
 from domain.access import Access
 from domain.event import Recorded
 from domain.media_file_events import UploadRequested
@@ -294,12 +294,16 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two short rounds")
-    parser.add_argument("--slow-writer", action="store_true", help="also one that sleeps 20 s")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/appends.md")
-    # As the API does.
-    return uvloop.run(run(parser.parse_args()))
+    return command(
+        run,
+        __doc__,
+        quick="two short rounds",
+        options=lambda parser: parser.add_argument(
+            "--slow-writer", action="store_true", help="also one that sleeps 20 s"
+        ),
+        # As the API does.
+        run=uvloop.run,
+    )
 
 
 if __name__ == "__main__":

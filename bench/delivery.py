@@ -19,7 +19,7 @@ import psycopg
 from adapters.embedded import free_port
 from adapters.settings import child_environment
 from bench.http import Bench, Connection, Cost, Request, ratio
-from bench.kit import Report, own_database
+from bench.kit import Report, command, own_database
 from bench.listing import FILL, ODD
 from projections.folded_name import search_text
 from tests.kit.up import ROOT
@@ -143,10 +143,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three rounds of a second")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/delivery.md")
-    return asyncio.run(run(parser.parse_args()))
+    return command(run, __doc__, quick="three rounds of a second")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from adapters.postgres import Pool, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.redis_hints import PositionAnnouncer
 from adapters.system import utc_now
-from bench.kit import Report, own_database
+from bench.kit import Report, command, own_database
 from bench.processes import processes
 from tests.kit.servers import open_servers
 from tests.projections.histories import uploaded
@@ -140,10 +140,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a quarter of the time")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/fanout.md")
-    return asyncio.run(run(parser.parse_args()))
+    return command(run, __doc__, quick="a quarter of the time")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import msgspec
 import psycopg
 
 from bench.http_stand import DELETABLE, OWNER, cpu_seconds, floor, seed, service
-from bench.kit import Report
+from bench.kit import Report, command
 from bench.listing import LONG, SORTS
 from tests.kit.http import asked
 from tests.projections.histories import media_id
@@ -310,10 +310,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round of a second, fewer files")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/http.md")
-    return asyncio.run(run(parser.parse_args()))
+    return command(run, __doc__, quick="one round of a second, fewer files")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""What every benchmark shares: interleaved rounds, medians, a table, goals, a Markdown report."""
+"""What every benchmark shares: its command line, interleaved rounds, a table, goals, a report."""
 
+import argparse
+import asyncio
 import os
 import platform
 import statistics
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +19,27 @@ from tests.kit.log import own_cluster
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 
 Measurement = Callable[[], Awaitable[float]]
+Measuring = Callable[[argparse.Namespace], Coroutine[None, None, int]]
+"""Measures, prints, and gives the exit code: 0, or GOAL_MISSED."""
+
+GOAL_MISSED = 3
+"""Not 1, which is how a program ends that failed."""
+
+
+def command(
+    measure: Measuring,
+    about: str | None,
+    *,
+    quick: str,
+    options: Callable[[argparse.ArgumentParser], object] = lambda _parser: None,
+    run: Callable[[Coroutine[None, None, int]], int] = asyncio.run,
+) -> int:
+    """Read the command line and measure. `quick` says what the short form leaves out."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--report", action="store_true", help="write it under docs/figures")
+    options(parser)
+    return run(measure(parser.parse_args()))
 
 
 class Goal(msgspec.Struct, frozen=True):
@@ -114,13 +137,13 @@ class Report:
         self._lines.append(f"- {goal}")
 
     def finish(self, name: str, *, write: bool) -> int:
-        """Write `docs/figures/<name>.md` if asked to; 0 when every goal was reached, else 1."""
+        """Write `docs/figures/<name>.md` if asked to; 0, or GOAL_MISSED."""
         if write:
             FIGURES.mkdir(parents=True, exist_ok=True)
             path = FIGURES / f"{name}.md"
             path.write_text("\n".join(self._lines).rstrip() + "\n")
             self._console.print(f"written to docs/figures/{name}.md", style="dim")
-        return 0 if all(goal.reached for goal in self._goals) else 1
+        return 0 if all(goal.reached for goal in self._goals) else GOAL_MISSED
 
 
 @asynccontextmanager

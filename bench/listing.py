@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 
 from adapters.postgres import Pool, open_pool
-from bench.kit import Report, interleaved, own_database
+from bench.kit import Report, command, interleaved, own_database
 from projections.file_pages import FileQuery, Sort, page
 from projections.folded_name import search_text
 
@@ -204,10 +204,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="search for 3 seconds, not 15")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/listing.md")
-    return asyncio.run(run(parser.parse_args()))
+    return command(run, __doc__, quick="search for 3 seconds, not 15")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from application.derivation import order_of
 from application.ports import ObjectHeaders
 from application.rendering import Order, Rendered
 from application.uploads import CompleteUpload, RequestUpload
-from bench.kit import Report, interleaved, own_database
+from bench.kit import Report, command, interleaved, own_database
 from bench.processes import processes
 from domain.media_file import MediaFile
 from domain.rendition import DEFAULT_PRESETS
@@ -246,16 +246,19 @@ async def _shown(pool: object, media_id: str) -> bool:
     return answer.found is not None and answer.found.sha256 is not None
 
 
-async def main(arguments: argparse.Namespace) -> int:
+async def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, and say whether the goals were reached."""
     report = Report("Renditions")
-    count, rounds, samples = (8, 3, 5) if arguments.short else (30, 7, 30)
+    count, rounds, samples = (8, 3, 5) if arguments.quick else (30, 7, 30)
     await thumbnails(report, count=count, rounds=rounds)
     await inspections(report, samples=samples)
     return report.finish("renditions", write=arguments.report)
 
 
+def main() -> int:
+    """Read the command line and run."""
+    return command(run, __doc__, quick="a minute")
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--short", "--quick", action="store_true", help="a minute, for CI")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/renditions.md")
-    sys.exit(asyncio.run(main(parser.parse_args())))
+    sys.exit(main())

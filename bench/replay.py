@@ -27,7 +27,7 @@ from adapters.postgres import Pool, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_events import LogTrackingRecorder
 from adapters.postgres_migrations import MIGRATIONS
-from bench.kit import Report, interleaved, own_database
+from bench.kit import Report, command, interleaved, own_database
 from domain.event import Recorded
 from domain.media_file import MediaFile
 from projections.file_list import FileListProjection
@@ -269,10 +269,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/replay.md")
-    return asyncio.run(run(parser.parse_args()))
+    return command(run, __doc__, quick="one round")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import psycopg
 
 from bench.http import Bench, variants
 from bench.http_stand import seed, service
-from bench.kit import Report
+from bench.kit import Report, command
 
 READY_SECONDS = 10.0
 LOADED_SECONDS = 3.0
@@ -61,11 +61,11 @@ async def memory(report: Report, *, seconds: float) -> None:
     report.table("Memory of each process, MiB", ["", "at rest", "after a load"], rows)
 
 
-def run(arguments: argparse.Namespace) -> int:
+async def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and say whether the goal was reached."""
     report = Report("Start-up and memory")
-    times = [started() for _ in range(1 if arguments.quick else 3)]
-    asyncio.run(memory(report, seconds=0.5 if arguments.quick else LOADED_SECONDS))
+    times = [await asyncio.to_thread(started) for _ in range(1 if arguments.quick else 3)]
+    await memory(report, seconds=0.5 if arguments.quick else LOADED_SECONDS)
     report.goal(
         "`./dev up` is ready", statistics.median(times), limit=READY_SECONDS, unit="s", at_most=True
     )
@@ -74,10 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="started once, a short load")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/start-up.md")
-    return run(parser.parse_args())
+    return command(run, __doc__, quick="started once, a short load")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import psycopg
 
 from bench.http import CLIENTS, JSON, Bench, Cost, Request
 from bench.http_stand import service
-from bench.kit import Report
+from bench.kit import Report, command
 from tests.kit.http import asked
 from tests.kit.http_source import HttpSource, http_source, response
 from tests.kit.samples import picture
@@ -234,10 +234,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/uploads.md")
-    return asyncio.run(run(parser.parse_args()))
+    return command(run, __doc__, quick="one short round")
 
 
 if __name__ == "__main__":

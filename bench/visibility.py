@@ -15,7 +15,7 @@ from adapters.event_reader import PostgresEventReader
 from adapters.postgres import Pool, open_pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.redis_hints import PositionAnnouncer
-from bench.kit import Report, own_database
+from bench.kit import Report, command, own_database
 from bench.processes import processes
 from projections.file_list import FileListProjection
 from projections.read_models import READ_MODELS
@@ -87,7 +87,7 @@ async def run(arguments: argparse.Namespace) -> int:
         for name, channel, others in (
             ("alone", "positions", 0),
             (f"beside {OTHER_WRITERS_A_SECOND} writes a second", "positions", 1),
-            ("without hints: the 50 ms poll", "nobody-listens", 0),
+            ("with its hint lost: the poll of 250 ms", "nobody-listens", 0),
         ):
             announcer = PositionAnnouncer(redis_url, channel=f"{NAMESPACE}:{channel}")
             writer = Writer(PostgresEventStore(worker), announcer)
@@ -113,10 +113,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="an eighth of the samples")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/visibility.md")
-    return asyncio.run(run(parser.parse_args()))
+    return command(run, __doc__, quick="an eighth of the samples")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from application.media import Media
 from application.webhook_delivery import Message
 from application.webhooks import RegisterWebhook, Target, Webhooks
 from bench.fanout import A_SECOND, WRITERS, Writers
-from bench.kit import Report, own_database
+from bench.kit import Report, command, own_database
 from bench.processes import processes
 from domain.access import Caller
 from tests.kit.receiver import Receiver, receiver
@@ -166,11 +166,14 @@ def subscribed(writers: Writers, owners: set[str]) -> set[str]:
 
 def main() -> int:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a quarter of the time")
-    parser.add_argument("--webhooks", type=int, default=10, help="workspaces that have one, to 50")
-    parser.add_argument("--report", action="store_true", help="write docs/figures/webhooks.md")
-    return asyncio.run(run(parser.parse_args()))
+    return command(
+        run,
+        __doc__,
+        quick="a quarter of the time",
+        options=lambda parser: parser.add_argument(
+            "--webhooks", type=int, default=10, help="workspaces that have one, to 50"
+        ),
+    )
 
 
 if __name__ == "__main__":

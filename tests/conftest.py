@@ -14,6 +14,7 @@ import pytest
 import redis
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from adapters.postgres_migrations import migrate
 from adapters.settings import Settings
@@ -24,6 +25,13 @@ from tests.kit.servers import Servers, embedded_cluster, exclusively, open_serve
 SERVERS = pytest.StashKey[Servers]()
 SCANNER = pytest.StashKey[str]()
 TEMPLATE = "media_template"
+LONGEST_FIRST = (
+    "web", "workers", "journeys", "faults", "tests", "api", "projections", "adapters",
+    "application", "domain",
+)  # fmt: skip
+"""The folders of tests."""
+TOGETHER = {"web", "journeys", "faults"}
+"""Folders whose modules share a running `./dev up`."""
 counter = itertools.count(1)
 
 # A deadline of 200 ms measures the machine, not the code.
@@ -44,6 +52,28 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, kw_only=True):
 def pytest_configure() -> None:
     """Log as the processes do from the first test on."""
     written.log_as_a_process()
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist's has no types
+    """Gives what shares servers and processes to one of several processes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        folder = module.split("/")[1]
+        return folder if folder in TOGETHER else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Hand out whole modules, in the order of the collection."""
+    config.option.loadscopereorder = False
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes long begin first."""
+    place = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.parent.name, len(place)))
 
 
 @pytest.hookimpl(wrapper=True)

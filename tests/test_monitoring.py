@@ -1,6 +1,6 @@
 """docs/monitoring: rules, their unit tests and the dashboard, without a running service.
 
-That their metrics exist is tested in test_journey.py, on what the processes really print.
+That their metrics exist is tested in journeys/test_uploads.py, on what the processes really print.
 """
 
 import json

@@ -43,6 +43,8 @@ class Wake:
         self._wanted = asyncio.Event()
         self.announced = 0
         """The highest position a hint has named."""
+        self.reached = 0
+        """The position the follower has reached."""
 
     def call(self, announced: int) -> None:
         """Wake it."""
@@ -98,6 +100,7 @@ async def follow(follower: Follower, pool: Pool, wake: Wake, stop: asyncio.Event
                 started = True
                 log.info("media.projector.follows", position=str(follower.position))
             worked = await _catch_up(follower, pool, wake, stop)
+            wake.reached = follower.position
             if follower.waits_for not in (None, unknown):
                 log.warning(
                     "media.projector.waits_for_newer_version",
@@ -153,9 +156,9 @@ async def _step(follower: Follower, connection: AsyncConnection) -> int:
 
 
 async def ring(wakes: Sequence[Wake], hints: PositionHints) -> None:
-    """Wake the followers at every hint, and every 50 ms without one."""
+    """Wake the followers at every hint, and now and then without one."""
     while True:
-        await hints.wait()
+        await hints.wait(min(wake.reached for wake in wakes))
         for wake in wakes:
             wake.call(hints.latest)
 

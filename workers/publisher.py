@@ -103,7 +103,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
                     reached = await publisher.follow(position)
                     waiting = False
                     if reached == position:
-                        await hints.wait()
+                        await hints.wait(reached)
                     else:
                         await asyncio.sleep(GATHER_SECONDS)
                     position = reached

@@ -121,7 +121,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
                 while not stop.is_set():
                     reached = await reactor.follow(position)
                     if reached == position:
-                        await hints.wait()
+                        await hints.wait(reached)
                     else:
                         await asyncio.sleep(GATHER_SECONDS)
                     position = reached

@@ -14,7 +14,7 @@ from adapters.event_reader import PostgresEventReader
 from adapters.postgres import Pool
 from adapters.postgres_webhooks import PostgresDeliveries, ToServe
 from adapters.redis_hints import PositionHints
-from adapters.runtime import Runtime, open_jobs_runtime
+from adapters.runtime import Runtime, open_webhooks_runtime
 from adapters.settings import Settings
 from adapters.telemetry import get_logger
 from application.jobs import DeliverWebhook, Job, RetryWebhook
@@ -28,6 +28,8 @@ from workers.projector import Wake, follow, ring
 LANES: tuple[type[DeliverWebhook], ...] = (DeliverWebhook, RetryWebhook)
 DISPATCH_SECONDS = 0.05
 """How often the dispatcher looks for what is due."""
+IDLE_DISPATCH_SECONDS = 0.25
+"""The same while nothing is due and nothing happens."""
 ASKED_SECONDS = 5.0
 """How long a job that was asked for may take to begin before it is asked for again."""
 HOUSEKEEPING_SECONDS = 600.0
@@ -41,6 +43,8 @@ class Dispatcher:
     def __init__(self, deliveries: PostgresDeliveries, queue: DramatiqQueue) -> None:
         self._deliveries = deliveries
         self._queue = queue
+        self.waiting = 0
+        """How many webhooks had messages that were due, at the last pass."""
         self._asked: dict[str, tuple[float, str | None]] = {}
         """When a job was asked for, and which one had worked for the webhook before."""
 
@@ -49,6 +53,7 @@ class Dispatcher:
         await self._deliveries.go_on_with_replays()
         now = asyncio.get_running_loop().time()
         waiting = await self._deliveries.to_be_served()
+        self.waiting = len(waiting)
         unserved = [one for one in waiting if not self._is_asked_for(one, now)]
         jobs: list[Job] = [
             (RetryWebhook if one.failing else DeliverWebhook)(webhook_id=one.webhook_id)
@@ -71,19 +76,27 @@ class Dispatcher:
             self._queue.send(job)
 
 
-async def keep_dispatching(runtime: Runtime, dispatcher: Dispatcher, stop: asyncio.Event) -> None:
-    """Dispatch until asked to stop, through outages of Postgres and Redis."""
+async def keep_dispatching(
+    runtime: Runtime, dispatcher: Dispatcher, follower: Follower, stop: asyncio.Event
+) -> None:
+    """Dispatch until asked to stop, through outages of Postgres and Redis.
+
+    `follower` fans out what is to be sent.
+    """
     log = get_logger()
     deliveries = PostgresDeliveries(runtime.pool)
     clock = asyncio.get_running_loop().time
     housekeeping_at = clock()
+    fanned_out = 0
     while not stop.is_set():
         try:
             await dispatcher.dispatch()
             if clock() >= housekeeping_at:
                 await deliveries.forget(runtime.clock)
                 housekeeping_at = clock() + HOUSEKEEPING_SECONDS
-            await pause(stop, DISPATCH_SECONDS)
+            at_rest = not dispatcher.waiting and follower.position == fanned_out
+            fanned_out = follower.position
+            await pause(stop, IDLE_DISPATCH_SECONDS if at_rest else DISPATCH_SECONDS)
         except (DatabaseUnavailable, QueueUnavailable) as error:
             log.warning("media.webhooks.waits", error=f"{type(error).__name__}: {error}")
             await pause(stop, RETRY_SECONDS)
@@ -111,7 +124,7 @@ async def work(settings: Settings, runtime: Runtime, stop: asyncio.Event) -> int
     worker.start()
     ringing = asyncio.create_task(ring([wake], hints))
     following = asyncio.create_task(follow(follower, pool, wake, stop))
-    dispatching = asyncio.create_task(keep_dispatching(runtime, dispatcher, stop))
+    dispatching = asyncio.create_task(keep_dispatching(runtime, dispatcher, follower, stop))
     healthy = True
     try:
         while not stop.is_set() and healthy:
@@ -133,7 +146,7 @@ async def work(settings: Settings, runtime: Runtime, stop: asyncio.Event) -> int
 
 async def main(settings: Settings, stop: asyncio.Event) -> int:
     """Open the runtime and work."""
-    async with open_jobs_runtime(settings) as runtime:
+    async with open_webhooks_runtime(settings) as runtime:
         return await work(settings, runtime, stop)
 
 

@@ -11,10 +11,10 @@ NOBODY = "redis://127.0.0.1:1/0"
 async def test_an_announcement_wakes_a_follower_at_once(redis_url: str) -> None:
     announcer = PositionAnnouncer(redis_url, channel="hints:wake")
     hints = PositionHints(redis_url, channel="hints:wake")
-    await hints.wait(0.5)
+    await hints.wait(0, seconds=0.5)
     began = time.monotonic()
     announcer.announce(7)
-    await hints.wait(30)
+    await hints.wait(0, seconds=30)
     assert time.monotonic() - began < 10
     await announcer.close()
     await hints.close()
@@ -23,11 +23,11 @@ async def test_an_announcement_wakes_a_follower_at_once(redis_url: str) -> None:
 async def test_a_hint_is_heard_once(redis_url: str) -> None:
     announcer = PositionAnnouncer(redis_url, channel="hints:once")
     hints = PositionHints(redis_url, channel="hints:once")
-    await hints.wait(0.5)
+    await hints.wait(0, seconds=0.5)
     announcer.announce(7)
-    await hints.wait(30)
+    await hints.wait(0, seconds=30)
     began = time.monotonic()
-    await hints.wait(0.2)
+    await hints.wait(0, seconds=0.2)
     assert time.monotonic() - began >= 0.19
     await announcer.close()
     await hints.close()
@@ -57,7 +57,7 @@ async def test_without_redis_commands_go_on_and_followers_poll() -> None:
     announcer = PositionAnnouncer(NOBODY, channel="hints:away")
     hints = PositionHints(NOBODY, channel="hints:away")
     announcer.announce(1)
-    await asyncio.wait_for(hints.wait(0.05), 2)
+    await asyncio.wait_for(hints.wait(0, seconds=0.05), 2)
     announcer.announce(2)
     await asyncio.sleep(0.1)
     await announcer.close()

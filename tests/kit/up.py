@@ -64,7 +64,8 @@ class Up:
     def until_ready(self) -> dict[str, Any]:
         def ready() -> bool:
             assert self.process.poll() is None, self.printed
-            return (self.home / "run.json").exists()
+            # A run.json may be there of one before it that was killed.
+            return "Media Service is ready" in self.printed
 
         wait_until(ready)
         passwords = [urlsplit(self.run[name]).password for name in ("database", "redis")]

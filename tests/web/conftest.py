@@ -14,14 +14,14 @@ counter = itertools.count(1)
 expect.set_options(timeout=20_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def source() -> AsyncIterator[HttpSource]:
     """A server that the service may fetch from."""
     async with http_source() as one:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def up(tmp_path_factory: pytest.TempPathFactory, source: HttpSource) -> Iterator[Up]:
     """One `./dev up` with its dashboard."""
     home = tmp_path_factory.mktemp("web") / "home"
@@ -32,13 +32,13 @@ def up(tmp_path_factory: pytest.TempPathFactory, source: HttpSource) -> Iterator
     assert one.end() == 0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def web(up: Up) -> str:
     """Where the dashboard is."""
     return str(up.run["web"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     program, environment = chromium()
     async with async_playwright() as playwright:

@@ -1,27 +1,18 @@
 """A picture on its way to everybody and out of every cache, through a running `./dev up`."""
 
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from tests.kit.person import Person
 from tests.kit.samples import sample
 from tests.kit.up import Up, wait_until
-from tests.test_journey import Person
 
 pytestmark = pytest.mark.timeout(300)
 
 KIND = "image/jpeg"
 OG = "og_1200x630"
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    one = Up(tmp_path_factory.mktemp("delivery") / "home", "--ephemeral")
-    one.until_ready()
-    yield one
-    assert one.end() == 0
 
 
 def followed(anybody: httpx.Client, url: str) -> httpx.Response:

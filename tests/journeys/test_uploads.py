@@ -5,9 +5,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
 
 import httpx
 import pytest
@@ -15,79 +14,12 @@ import pytest
 from domain.media_type import MEDIA_TYPES
 from tests.kit.exposition import samples
 from tests.kit.monitoring import asked_for
+from tests.kit.person import Person
 from tests.kit.samples import sample
 from tests.kit.up import Up, wait_until
 from workers.operations import log, projections
 
 pytestmark = pytest.mark.timeout(300)
-
-
-class Person:
-    """Somebody of one workspace, as the gateway vouches for them."""
-
-    def __init__(self, run: dict[str, Any], tenant: str) -> None:
-        self.internal = run["internal"]
-        self.bucket = httpx.Client(timeout=20)
-        self.api = httpx.Client(
-            base_url=run["api"],
-            timeout=20,
-            headers={
-                "x-gateway-key": run["gatewayKey"],
-                "x-user-id": "user_789",
-                "x-tenant-id": tenant,
-                "x-user-permissions": "media:files.read media:files.write",
-            },
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.api.close()
-        self.bucket.close()
-
-    def presign(self, name: str, mime_type: str, *, key: str | None = None) -> httpx.Response:
-        body = {
-            "fileName": name,
-            "contentType": mime_type,
-            "fileSize": len(sample(mime_type)),
-            "serviceCode": "blog",
-        }
-        headers = {"idempotency-key": key} if key else {}
-        return self.api.post("/upload/presign", json=body, headers=headers)
-
-    def put(self, presigned: dict[str, Any], mime_type: str) -> httpx.Response:
-        return self.bucket.put(
-            presigned["uploadUrl"], content=sample(mime_type), headers=presigned["headers"]
-        )
-
-    def complete(self, presigned: dict[str, Any]) -> httpx.Response:
-        return self.api.patch("/upload/complete", json={"mediaId": presigned["mediaId"]})
-
-    def delete(self, media_id: str, *, key: str) -> httpx.Response:
-        return self.api.delete(f"/files/{media_id}", headers={"idempotency-key": key})
-
-    def library(self) -> set[str]:
-        """The ids of all files, page by page."""
-        ids: set[str] = set()
-        cursor = None
-        while True:
-            parameters: dict[str, str | int] = {"limit": 100}
-            page = self.api.get(
-                "/files", params=parameters | ({"cursor": cursor} if cursor else {})
-            )
-            ids |= {item["id"] for item in page.json()["items"]}
-            cursor = page.json()["nextCursor"]
-            if cursor is None:
-                return ids
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    one = Up(tmp_path_factory.mktemp("journey") / "home", "--ephemeral", "--restart")
-    one.until_ready()
-    yield one
-    assert one.end() == 0
 
 
 @pytest.mark.parametrize("mime_type", list(MEDIA_TYPES))
