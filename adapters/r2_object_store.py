@@ -3,8 +3,8 @@
 Requests are signed here (`adapters/sigv4.py`); the other operations go through aioboto3.
 """
 
-import base64
 import asyncio
+import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
