@@ -2,10 +2,12 @@
 
 Started by `adapters/decode_sandbox.py` with a socket as standard input. The server loads the
 decoders once, reads no untrusted byte, and forks for every socket that it is handed: 3 ms, where
-a fresh interpreter takes 300.
+a fresh interpreter takes 300. A fork of its own has FFmpeg loaded too and does the same for films:
+500 mapped pieces of libraries more, which would double what each fork costs.
 """
 
 import gc
+import importlib
 import os
 import signal
 import socket
@@ -18,6 +20,7 @@ import msgspec
 from adapters import decode_jail
 from adapters.decode_orders import Report
 from adapters.decode_verdict import (
+    FILM,
     FRAME_LENGTH_BYTES,
     MAX_QUESTION_BYTES,
     STATUS_BYTES,
@@ -35,6 +38,9 @@ QUESTIONS = msgspec.msgpack.Decoder(Question)
 """Made before the fork."""
 FILE = 3
 """The child's descriptor of the file, which it can read from and not write to."""
+FILM_SERVER = "decode-films"
+READY = b"ready"
+MAX_TROUBLE_BYTES = 4096
 CHILD_BUG = 70
 """Exit status of a child whose own code failed."""
 
@@ -46,19 +52,53 @@ def main() -> None:
     try:
         decode_jail.die_with_parent(parent)
         work = _load()
+        films = _serve_films(work)
     except Exception as error:  # noqa: BLE001 - the parent is to tell, whatever it is
         control.sendall(frame(Greeting(trouble=f"{type(error).__name__}: {error}")))
         sys.exit(1)
     control.sendall(frame(Greeting()))
-    while _serve(control, work):
+    while _serve(control, work, films):
         pass
+
+
+def _serve_films(work: Work) -> socket.socket:
+    """Fork the server of films, and wait until FFmpeg is loaded there. Raises ImportError."""
+    ours, theirs = socket.socketpair()
+    server = os.getpid()
+    if os.fork() == 0:
+        try:
+            ours.close()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            decode_jail.die_with_parent(server)
+            decode_jail.be_called(FILM_SERVER)
+            trouble = _load_films()
+            theirs.sendall(trouble.encode() or READY)
+            while not trouble and _serve(theirs, work, None):
+                pass
+        finally:
+            os._exit(1)
+    theirs.close()
+    greeting = ours.recv(MAX_TROUBLE_BYTES)
+    if greeting != READY:
+        raise ImportError(greeting.decode() or "The server of films has died.")
+    return ours
+
+
+def _load_films() -> str:
+    """What is wrong with FFmpeg; nothing when it is there."""
+    try:
+        importlib.import_module("adapters.decode_poster")
+        importlib.import_module("adapters.decode_video").warm()
+    except Exception as error:  # noqa: BLE001 - the parent is to tell, whatever it is
+        return f"{type(error).__name__}: {error}"
+    gc.freeze()
+    return ""
 
 
 def _load() -> Work:
     # Here, since a failing import is told to the parent.
     from adapters import decode_loaders, decode_pictures  # noqa: PLC0415
 
-    decode_loaders.warm()
     decode_pictures.warm()
     decode_jail.prepare()
     os.chdir("/")
@@ -75,10 +115,23 @@ def _load() -> Work:
     return work
 
 
-def _serve(control: socket.socket, work: Work) -> bool:
+def _serve(control: socket.socket, work: Work, films: socket.socket | None) -> bool:
     token, descriptors, _, _ = socket.recv_fds(control, 1, 2)
     if not token or len(descriptors) != 2:  # noqa: PLR2004 - the conversation and the file
         return False
+    if token == FILM and films is not None:
+        socket.send_fds(films, [token], descriptors)
+        _close(descriptors)
+        status = films.recv(STATUS_BYTES, socket.MSG_WAITALL)
+    else:
+        status = _child_s_end(descriptors, work)
+    control.sendall(status)
+    # Without its server of films this one is of no use.
+    return len(status) == STATUS_BYTES
+
+
+def _child_s_end(descriptors: list[int], work: Work) -> bytes:
+    """Have a child answer, and wait for its end."""
     server = os.getpid()
     child = os.fork()
     if child == 0:
@@ -91,12 +144,15 @@ def _serve(control: socket.socket, work: Work) -> bool:
             status = 0
         finally:
             os._exit(status)
-    for descriptor in descriptors:
-        os.close(descriptor)
+    _close(descriptors)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    control.sendall(code.to_bytes(STATUS_BYTES, "big", signed=True))
-    return True
+    return code.to_bytes(STATUS_BYTES, "big", signed=True)
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _answer(server: int, work: Work) -> None:

@@ -24,6 +24,7 @@ ADDRESS_SPACE_HEADROOM = 1024 * 1024 * 1024
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
 PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 SECCOMP_MODE_FILTER = 2
@@ -96,6 +97,12 @@ def die_with_parent(parent: int) -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def be_called(name: str) -> None:
+    """What this process is called in lists of processes; Linux only."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()))
 
 
 def lock(parent: int) -> None:

@@ -1,17 +1,11 @@
 """Decodes a whole file with the loader of its declared type and no other; in the decode child."""
 
-import contextlib
-import importlib
-import io
 from collections.abc import Mapping
 from mmap import mmap
 
-import av
-import av.error
 import pypdfium2  # type: ignore[import-untyped]  # ships no types
 import pypdfium2.raw  # type: ignore[import-untyped]  # ships no types
 import pyvips  # type: ignore[import-untyped]  # ships no types
-from av.container import InputContainer
 
 from adapters.decode_formats import Layout, ends_as_zip, layout
 from adapters.decode_svg import sanitised
@@ -28,17 +22,6 @@ VIPS_LOADERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
 }
 MILD_JPEG_WARNINGS = ("extraneous bytes before marker", "Adobe color transform", "unknown JFIF")
 """libjpeg warns of these in pictures of real cameras that every browser shows whole."""
-
-CODECS = {
-    "mov": (
-        "h264,hevc,av1,libdav1d,libaom-av1,vp9,libvpx-vp9,mpeg4,aac,mp3,mp3float,opus,libopus,flac"
-    ),
-    "matroska": "vp8,libvpx,vp9,libvpx-vp9,av1,libdav1d,libaom-av1,vorbis,libvorbis,opus,libopus",
-    "apng": "apng",
-}
-"""FFmpeg has hundreds of decoders; a container may ask only for those that browsers play."""
-PICTURE_CODECS = {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "apng"}
-CONTAINERS = {"video/mp4": "mov", "image/avif": "mov", "video/webm": "matroska"}
 
 
 def prove(
@@ -59,8 +42,6 @@ def prove(
         _decode(body, mime_type, found, limits)
     except pyvips.Error as error:
         raise refusal_of(str(error)) from None
-    except av.error.FFmpegError as error:
-        raise refusal_of(str(error)) from None
     except pypdfium2.PdfiumError as error:
         raise refusal_of(str(error)) from None
     served, removed = stripped(body, mime_type, metadata, lambda file: layout(file, mime_type).end)
@@ -73,7 +54,10 @@ def _decode(body: bytes, mime_type: str, found: Layout, limits: DecodeLimits) ->
     if mime_type in VIPS_LOADERS:
         _decode_image(body, mime_type, limits)
     if found.tracks:
-        _decode_video(body, CONTAINERS.get(mime_type, "apng"), limits)
+        # Here, since it doubles what a fork costs and few files need it.
+        from adapters import decode_video  # noqa: PLC0415
+
+        decode_video.decode(body, mime_type, limits)
     if mime_type == "application/pdf":
         _decode_pdf(body, limits)
 
@@ -129,46 +113,6 @@ def _read_all(image: pyvips.Image, limits: DecodeLimits) -> None:
     image.avg()
 
 
-def _decode_video(body: bytes, container_format: str, limits: DecodeLimits) -> None:
-    options = {
-        "codec_whitelist": CODECS[container_format], "max_streams": "16",
-        "protocol_whitelist": "", "enable_drefs": "0",
-    }  # fmt: skip
-    with av.open(io.BytesIO(body), "r", format=container_format, options=options) as container:
-        if not container.streams.video:
-            raise Refusal("content", "There is no moving picture in the file.")
-        for stream in container.streams.video:
-            context = stream.codec_context
-            if context.name not in {
-                *PICTURE_CODECS, *CODECS[container_format].split(",")
-            }:  # fmt: skip
-                raise Refusal("content", "The video is of no kind that browsers play.")
-            check_pixels(context.width, context.height, 1, limits)
-            context.thread_count = 1
-        _decode_packets(container, limits)
-
-
-def _decode_packets(container: InputContainer, limits: DecodeLimits) -> None:
-    seen, pixels = 0, 0
-    for packet in container.demux():
-        if packet.is_corrupt:
-            raise Refusal("truncated", "A part of the video is missing.")
-        if packet.stream.type != "video" or pixels > 2 * limits.video_pixels:
-            continue
-        if pixels > limits.video_pixels:
-            packet.stream.codec_context.skip_frame = "NONKEY"
-        for picture in packet.decode():
-            if not isinstance(picture, av.VideoFrame):
-                continue
-            check_pixels(picture.width, picture.height, 1, limits)
-            if picture.is_corrupt:
-                raise Refusal("damaged", "A frame of the video is damaged.")
-            seen += 1
-            pixels += picture.width * picture.height
-    if seen == 0:
-        raise Refusal("damaged", "The video has no frame that can be decoded.")
-
-
 def _decode_pdf(body: bytes, limits: DecodeLimits) -> None:
     try:
         document = pypdfium2.PdfDocument(body)
@@ -191,12 +135,3 @@ def _decode_pdf(body: bytes, limits: DecodeLimits) -> None:
         bitmap.close()
         page.close()
     document.close()
-
-
-def warm() -> None:
-    """Load what would be opened lazily, since the child of one file can open nothing."""
-    for stream in ("attachments", "audio", "data", "subtitles", "video"):
-        with contextlib.suppress(ModuleNotFoundError):
-            importlib.import_module(f"av.{stream}.stream")
-    pyvips.cache_set_max(0)
-    av.logging.set_level(None)

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from mmap import mmap
 
-import av
-import av.error
 import msgspec
 import pypdfium2  # type: ignore[import-untyped]  # ships no types
 import pyvips  # type: ignore[import-untyped]  # ships no types
@@ -12,7 +10,6 @@ from pyvips.voperation import Introspect  # type: ignore[import-untyped]  # ship
 
 from adapters.decode_loaders import VIPS_LOADERS, check_pixels, opened, refusal_of
 from adapters.decode_orders import MAX_PICTURE_BYTES, MadePicture, Order, PictureOrder, Report
-from adapters.decode_poster import poster_of
 from adapters.decode_verdict import SAMPLES, DecodeLimits, Refusal
 from adapters.thumbhash import SIDE, thumbhash
 from domain.media_type import MEDIA_TYPES
@@ -36,6 +33,7 @@ COLOUR_BITS = 4
 
 def warm() -> None:
     """Look at a picture of each kind, and up what is called: once, and not in every child."""
+    pyvips.cache_set_max(0)
     for mime_type in VIPS_LOADERS:
         sample = SAMPLES / f"tiny.{MEDIA_TYPES[mime_type].extension}"
         _Original(sample.read_bytes(), mime_type, DecodeLimits())
@@ -49,8 +47,6 @@ def carry_out(body: mmap | bytes, order: Order, limits: DecodeLimits) -> tuple[R
         return _carry_out(body, order, limits)
     except pyvips.Error as error:
         raise refusal_of(str(error)) from None
-    except av.error.FFmpegError as error:
-        raise refusal_of(str(error)) from None
     except pypdfium2.PdfiumError as error:
         raise refusal_of(str(error)) from None
 
@@ -62,6 +58,9 @@ def _carry_out(
         document = pypdfium2.PdfDocument(body[:])
         return Report(facts=Facts(page_count=len(document))), []
     if order.mime_type.startswith("video/"):
+        # Here, as decode_video: FFmpeg is loaded where it is needed.
+        from adapters.decode_poster import poster_of  # noqa: PLC0415
+
         poster = poster_of(body[:], order.mime_type, limits)
         source: _Source = _Frame(poster.image)
         facts, at_ms = poster.facts, poster.at_ms

@@ -3,13 +3,15 @@
 import io
 
 import av
+import av.error
 import msgspec
 import pyvips  # type: ignore[import-untyped]  # ships no types
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from adapters.decode_loaders import CODECS, CONTAINERS, check_pixels
+from adapters.decode_loaders import check_pixels, refusal_of
 from adapters.decode_verdict import DecodeLimits, Refusal
+from adapters.decode_video import CODECS, CONTAINERS
 from domain.rendition import Facts
 
 DARK = 24.0
@@ -30,7 +32,17 @@ class Poster(msgspec.Struct, frozen=True):
 
 
 def poster_of(body: bytes, mime_type: str, limits: DecodeLimits) -> Poster:
-    """The first frame that is neither black nor of one colour, else the most telling one."""
+    """The first frame that is neither black nor of one colour, else the most telling one.
+
+    Raises Refusal.
+    """
+    try:
+        return _poster_of(body, mime_type, limits)
+    except av.error.FFmpegError as error:
+        raise refusal_of(str(error)) from None
+
+
+def _poster_of(body: bytes, mime_type: str, limits: DecodeLimits) -> Poster:
     container_format = CONTAINERS[mime_type]
     options = {
         "codec_whitelist": CODECS[container_format], "max_streams": "16",

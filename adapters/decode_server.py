@@ -25,6 +25,7 @@ from adapters.decode_verdict import (
     Greeting,
     Question,
     Verdict,
+    asked_of,
     drawing_limit,
     frame,
 )
@@ -159,7 +160,7 @@ class ForkServer:
         self, file: ScratchFile, question: Question, hear: Hear[T]
     ) -> tuple[T | None, int]:
         """What a child of this server's answers, None when that is nothing, and how it ended."""
-        child = self._hand_over(file)
+        child = self._hand_over(file, asked_of(question))
         answer: T | None = None
         with contextlib.closing(child), contextlib.suppress(ConnectionError):
             await asyncio.get_running_loop().sock_sendall(child, frame(question))
@@ -169,12 +170,12 @@ class ForkServer:
             status = await receive(self._control, STATUS_BYTES)
         return answer, int.from_bytes(status, "big", signed=True)
 
-    def _hand_over(self, file: ScratchFile) -> socket.socket:
+    def _hand_over(self, file: ScratchFile, asked: bytes) -> socket.socket:
         """A connection to a child of this server that exists for this file alone."""
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
         try:
-            socket.send_fds(self._control, [b"f"], [theirs.fileno(), file.descriptor])
+            socket.send_fds(self._control, [asked], [theirs.fileno(), file.descriptor])
         except BaseException:
             ours.close()
             raise

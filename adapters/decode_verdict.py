@@ -88,6 +88,19 @@ class Refusal(Exception):
         self.detail = detail
 
 
+STILL, FILM = b"s", b"f"
+"""Which of a fork server's two processes a file is for: the second has FFmpeg loaded."""
+MAY_MOVE = frozenset({"video/mp4", "video/webm", "image/png", "image/avif"})
+"""What may hold frames that FFmpeg decodes."""
+
+
+def asked_of(question: Question) -> bytes:
+    """STILL or FILM. Pictures are made of a PNG's or an AVIF's first frame by libvips."""
+    if question.order is not None:
+        return FILM if question.order.mime_type.startswith("video/") else STILL
+    return FILM if question.mime_type in MAY_MOVE else STILL
+
+
 FRAME_LENGTH_BYTES = 4
 """Every message is its length, big endian, and so many bytes of MessagePack."""
 MAX_QUESTION_BYTES = 16_384

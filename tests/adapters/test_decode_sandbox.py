@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from adapters import decode_server
+from adapters.decode_child import FILM_SERVER
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decode_verdict import DecodeLimits
 from application.ports import Refused, SandboxUnavailable
@@ -38,8 +39,27 @@ async def test_a_fifty_megapixel_picture_is_accepted(sandbox: DecodeSandbox) -> 
 
 
 def _child_of(server: int) -> int | None:
-    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    return int(children[0]) if children else None
+    """Of the server itself, or of its server of films, once that one is there."""
+    children = {child: _name(child) for child in _children(server)}
+    films = [child for child, name in children.items() if name == FILM_SERVER]
+    if not films:
+        return None
+    found = [*(child for child in children if child not in films), *_children(films[0])]
+    return found[0] if found else None
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    except OSError:
+        return []
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _descriptors() -> int:
