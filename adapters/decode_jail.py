@@ -12,7 +12,7 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from adapters.decode_verdict import DecodeLimits
@@ -125,7 +125,8 @@ def lock(parent: int) -> None:
 def prepare() -> None:
     """Have ready what every child needs; before the fork, for all of them."""
     _program(platform.machine())
-    _libc()
+    if sys.platform == "linux":
+        _function()
 
 
 @cache
@@ -166,8 +167,9 @@ def _refused(code: int, operands: Iterable[int], error: int) -> list[tuple[int, 
 
 
 @cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+def _function() -> Callable[..., int]:
+    function: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+    return function
 
 
 def _install(program: bytes) -> None:
@@ -177,11 +179,10 @@ def _install(program: bytes) -> None:
 
 
 def _prctl(option: int, *arguments: object) -> None:
-    libc = _libc()
     padded = [
         ctypes.c_ulong(argument) if isinstance(argument, int) else argument
         for argument in (*arguments, 0, 0, 0, 0)[:4]
     ]
-    if libc.prctl(option, *padded) != 0:
+    if _function()(option, *padded) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"prctl {option}: {os.strerror(code)}")

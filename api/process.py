@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 
+from adapters import event_loop
 from adapters.metrics import keep_metrics
 from adapters.runtime import Runtime
 from adapters.settings import Settings, SettingsError
@@ -91,22 +92,11 @@ def run(
     configure(settings, process=process)
     log = get_logger()
     try:
-        with (
-            tracing(settings, process=process),
-            asyncio.Runner(loop_factory=_loop_factory()) as runner,
-        ):
-            return runner.run(_serve(settings, open_runtime, create, port(settings)))
+        with tracing(settings, process=process):
+            return event_loop.run(_serve(settings, open_runtime, create, port(settings)))
     except Exception:
         log.exception("media.process.crashed")
         return 1
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - there is none for Windows
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _spare_the_collector() -> None:

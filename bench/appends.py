@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 import psycopg
-import uvloop
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
@@ -301,8 +300,6 @@ def main() -> int:
         options=lambda parser: parser.add_argument(
             "--slow-writer", action="store_true", help="also one that sleeps 20 s"
         ),
-        # As the API does.
-        run=uvloop.run,
     )
 
 

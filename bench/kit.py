@@ -1,7 +1,6 @@
 """What every benchmark shares: its command line, interleaved rounds, a table, goals, a report."""
 
 import argparse
-import asyncio
 import os
 import platform
 import statistics
@@ -13,6 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from adapters import event_loop
 from adapters.postgres_migrations import migrate
 from tests.kit.log import own_cluster
 
@@ -32,14 +32,14 @@ def command(
     *,
     quick: str,
     options: Callable[[argparse.ArgumentParser], object] = lambda _parser: None,
-    run: Callable[[Coroutine[None, None, int]], int] = asyncio.run,
 ) -> int:
     """Read the command line and measure. `quick` says what the short form leaves out."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--report", action="store_true", help="write it under docs/figures")
     options(parser)
-    return run(measure(parser.parse_args()))
+    # On the loop that the processes use.
+    return event_loop.run(measure(parser.parse_args()))
 
 
 class Goal(msgspec.Struct, frozen=True):

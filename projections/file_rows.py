@@ -130,7 +130,7 @@ class FileRows:
         for names, rows in _by_columns(self._changed).items():
             statements.append(Statement(_update(names), columns(rows)))
         for names, rows in _by_columns(self._added).items():
-            statements.append(Statement(_upsert(names), columns(rows)))
+            statements.append(Statement(_insert(names), columns(rows), _upsert(names)))
         return statements
 
 
@@ -169,14 +169,18 @@ def _values(names: tuple[str, ...]) -> str:
 
 
 @cache
-def _upsert(names: tuple[str, ...]) -> str:
-    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in _IDENTITY)
+def _insert(names: tuple[str, ...]) -> str:
     # What slipped in after its tenant's removal never shows.
     return (
         f"INSERT INTO file_list_v2 ({', '.join(names)}) SELECT {_values(names)} FROM {_new(names)}"  # noqa: S608 - text of ours
         " WHERE NOT EXISTS (SELECT FROM removed_tenants AS removed WHERE removed.owner = new.owner)"
-        f" ON CONFLICT (media_id) DO UPDATE SET {changes}"
     )
+
+
+@cache
+def _upsert(names: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in _IDENTITY)
+    return f"{_insert(names)} ON CONFLICT (media_id) DO UPDATE SET {changes}"
 
 
 @cache

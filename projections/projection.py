@@ -55,6 +55,12 @@ class Statement(msgspec.Struct, frozen=True):
 
     sql: str
     parameters: Sequence[object] = ()
+    repeated: str | None = None
+    """The same for rows of which some are there already; None where `sql` may be repeated.
+
+    To ask for conflicts costs an insert a quarter, and a checkpoint that is written with the rows
+    lets none happen.
+    """
 
 
 class Projection(Protocol):
@@ -127,6 +133,15 @@ class Follower:
         if not changes.events:
             self.waits_for = changes.waits_for
             return 0
+        try:
+            return await self._apply(connection, changes)
+        except psycopg.errors.UniqueViolation:
+            # Applied before, by a follower whose checkpoint was taken back or lost.
+            return await self._apply(connection, changes, repeated=True)
+
+    async def _apply(
+        self, connection: psycopg.AsyncConnection, changes: "_Changes", *, repeated: bool = False
+    ) -> int:
         # Two round trips instead of five.
         async with connection.pipeline(), connection.transaction():
             cursor = await connection.execute(_TAKE_CHECKPOINT, (self.checkpoint,))
@@ -136,11 +151,13 @@ class Follower:
             if row[0] != self.position:
                 # Another follower went on, or a crash of the server took the last commits back.
                 self.position = row[0]
-                changes = await self._changes(self.position)
-                if changes is None or not changes.events:
+                others = await self._changes(self.position)
+                if others is None or not others.events:
                     return 0
+                changes = others
             for statement in changes.statements:
-                await connection.execute(statement.sql, statement.parameters)
+                anew = statement.repeated if repeated else None
+                await connection.execute(anew or statement.sql, statement.parameters)
             await connection.execute(
                 "UPDATE checkpoints SET position = %s, at = now() WHERE follower = %s",
                 (changes.last, self.checkpoint),

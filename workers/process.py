@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from adapters import event_loop
 from adapters.metrics import keep_metrics
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure, get_logger
@@ -48,7 +49,7 @@ def run(process: str, main: Main) -> int:
 
     try:
         with tracing(settings, process=process):
-            return asyncio.run(until_stopped())
+            return event_loop.run(until_stopped())
     except Exception:
         log.exception("media.process.crashed")
         return 1
