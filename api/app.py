@@ -25,6 +25,7 @@ from api.request_log import RequestLog
 from api.routes import variants_of
 from api.security import check_caller
 from api.time_travel import TimeTravel
+from projections.public_files import PublicFiles
 from projections.read_models import READ_MODELS
 from projections.waiting import Checkpoints
 
@@ -87,6 +88,7 @@ def assemble(
             {
                 "runtime": runtime,
                 "checkpoints": Checkpoints(runtime.pool),
+                "public_files": PublicFiles(runtime.pool),
                 "cursors": Cursors(runtime.settings.cursor_keys),
                 "metrics": metrics,
                 "readiness": readiness,

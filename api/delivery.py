@@ -13,7 +13,7 @@ from api.parameters import MAX_SHOWN_ID, known_id, query_parameters
 from api.routes import OPEN, MediaRequest, add_headers, note, runtime_of
 from domain.errors import MediaNotFound, RenditionPending, RenditionUnavailable
 from domain.object_key import media_id_of_key
-from projections.public_files import PublicFile, public_file
+from projections.public_files import PublicFile, PublicFiles
 
 KEY_SECONDS = 300
 """How long `/cdn` may be kept: the bytes it leads to are gone at once, whoever still follows it."""
@@ -75,9 +75,8 @@ async def _point(
     on_demand: OnDemand = request.app.state["on_demand"]
     if variant is not None:
         on_demand.preset(variant)
-    file = await public_file(
-        runtime_of(request).pool, media_id, with_renditions=variant is not None
-    )
+    public: PublicFiles = request.app.state["public_files"]
+    file = await public.find(media_id, with_renditions=variant is not None)
     if file is None or key not in {None, file.key}:
         raise MediaNotFound(media_id)
     note(request, mediaId=media_id, mimeType=file.mime_type)

@@ -1,5 +1,6 @@
 """Public files as anybody may find them, by exact id: read by `/cdn` and `/m`."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
@@ -7,10 +8,17 @@ from itertools import product
 import msgspec
 
 from domain.rendition import Format, Preset, formats_of, mime_of, negotiate
+from projections.columns import Column
 from projections.reading import Pool, connection
 from projections.variants import StoredVariant, Variants, stored_in
 
-_FIND = "SELECT key, mime_type, renditions FROM public_file(%s, %s)"
+_FIND = """
+SELECT asked.number, key, mime_type, renditions
+FROM unnest(%b::text[], %b::boolean[]) WITH ORDINALITY AS asked (id, with_renditions, number),
+  LATERAL public_file(asked.id, asked.with_renditions)
+"""
+AT_ONCE = 100
+"""Files looked up by one query at most."""
 _RESOLVE = """
 SELECT media_id, key, mime_type, is_public, renditions::text, inspection
 FROM resolve_variants(%s, %s)
@@ -58,14 +66,52 @@ def _wanted(preset: Preset, there: frozenset[str], accept: str | None) -> Format
     return wanted.pop() if len(wanted) == 1 else None
 
 
-async def public_file(
-    pool: Pool, media_id: str, *, with_renditions: bool = False
-) -> PublicFile | None:
-    """The file across tenants, or None for whatever is not public and uploaded."""
-    async with connection(pool) as one:
-        cursor = await one.execute(_FIND, (media_id, with_renditions), binary=True)
-        row = await cursor.fetchone()
-    return None if row is None else PublicFile(*row)
+class PublicFiles:
+    """Looks public files up across tenants; those asked for meanwhile share the next query.
+
+    One query at a time: under load it serves many requests, which costs a fraction of one for each.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._asked: list[_Asked] = []
+        self._looking: asyncio.Task[None] | None = None
+
+    async def find(self, media_id: str, *, with_renditions: bool = False) -> PublicFile | None:
+        """The file, or None for whatever is not public and uploaded. Raises DatabaseUnavailable."""
+        answer: asyncio.Future[PublicFile | None] = asyncio.get_running_loop().create_future()
+        self._asked.append(_Asked(media_id, with_renditions, answer))
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return await answer
+
+    async def _look(self) -> None:
+        while self._asked:
+            some, self._asked = self._asked[:AT_ONCE], self._asked[AT_ONCE:]
+            try:
+                found = await self._found(some)
+            except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked is told
+                for one in some:
+                    if not one.answer.done():
+                        one.answer.set_exception(error)
+            else:
+                for number, one in enumerate(some, 1):
+                    if not one.answer.done():
+                        one.answer.set_result(found.get(number))
+
+    async def _found(self, asked: "Sequence[_Asked]") -> dict[int, PublicFile]:
+        """By their place among those asked for, from 1."""
+        ids = Column(one.media_id for one in asked)
+        flags = Column(one.with_renditions for one in asked)
+        async with connection(self._pool) as one:
+            cursor = await one.execute(_FIND, (ids, flags), binary=True)
+            return {number: PublicFile(*row) for number, *row in await cursor.fetchall()}
+
+
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    media_id: str
+    with_renditions: bool
+    answer: "asyncio.Future[PublicFile | None]"
 
 
 async def variant_urls(

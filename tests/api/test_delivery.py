@@ -3,11 +3,14 @@
 import asyncio
 
 import httpx
+import msgspec
 import pytest
 
-from adapters.runtime import Runtime
+from adapters.runtime import Runtime, open_api_runtime
+from adapters.settings import Settings
+from api.app import create_app
 from api.delivery import KEY_SECONDS, LINK_SECONDS
-from tests.kit.http import JSON, ApiClient, refused
+from tests.kit.http import JSON, ApiClient, refused, serving
 
 METHODS = ["GET", "HEAD"]
 
@@ -60,6 +63,30 @@ async def test_a_private_a_pending_and_a_deleted_file_are_not_there(
         refused(await http.get(path), 404, "MEDIA_NOT_FOUND")
     refused(await http.get(f"/m/{pending['mediaId']}"), 404, "MEDIA_NOT_FOUND")
     refused(await http.get(f"/cdn/{pending['key']}"), 404, "MEDIA_NOT_FOUND")
+
+
+async def test_who_asks_at_the_same_time_gets_each_their_own_answer(
+    client: ApiClient, http: httpx.AsyncClient
+) -> None:
+    files = [await client.upload() for _ in range(3)]
+    private = await client.upload(isPublic=False)
+    await seen(http, paths(files[-1])[1])
+    wanted = [*files, private] * 40
+    answers = await asyncio.gather(*(http.get(f"/m/{file['id']}") for file in wanted))
+    locations = [answer.headers.get("location") for answer in answers]
+    assert locations == [None if file is private else file["url"] for file in wanted]
+
+
+async def test_while_the_database_is_away_everybody_is_told(settings: Settings) -> None:
+    away = msgspec.structs.replace(settings, database_url="postgresql://nobody@127.0.0.1:9/none")
+    async with (
+        open_api_runtime(away) as runtime,
+        serving(create_app(runtime)) as http,
+    ):
+        path = "/m/media_0123456789abcdef"
+        answers = await asyncio.gather(*(http.get(path) for _ in range(5)))
+    for answer in answers:
+        refused(answer, 500, "DB_ERROR")
 
 
 async def test_the_key_must_be_the_file_s_own(client: ApiClient, http: httpx.AsyncClient) -> None:
