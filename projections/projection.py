@@ -136,8 +136,12 @@ class Follower:
         try:
             return await self._apply(connection, changes)
         except psycopg.errors.UniqueViolation:
-            # Applied before, by a follower whose checkpoint was taken back or lost.
-            return await self._apply(connection, changes, repeated=True)
+            # Applied before, by a follower whose checkpoint was taken back or lost. Read anew: the
+            # attempt may have found the checkpoint elsewhere.
+            again = await self._changes(self.position)
+            if again is None or not again.events:
+                return 0
+            return await self._apply(connection, again, repeated=True)
 
     async def _apply(
         self, connection: psycopg.AsyncConnection, changes: "_Changes", *, repeated: bool = False
@@ -156,8 +160,8 @@ class Follower:
                     return 0
                 changes = others
             for statement in changes.statements:
-                anew = statement.repeated if repeated else None
-                await connection.execute(anew or statement.sql, statement.parameters)
+                sql = (statement.repeated if repeated else None) or statement.sql
+                await connection.execute(sql, statement.parameters)
             await connection.execute(
                 "UPDATE checkpoints SET position = %s, at = now() WHERE follower = %s",
                 (changes.last, self.checkpoint),

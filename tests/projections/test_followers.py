@@ -52,6 +52,26 @@ class Dying:
         ]
 
 
+async def test_a_file_list_whose_checkpoint_was_lost_is_written_over_and_stays_the_same(
+    log: Log,
+) -> None:
+    await log.append(Library(7).history(150))
+    await log.follow(batch=7)
+    once = await log.everything()
+    follower = Follower(READ_MODELS["file_list_v2"], log.reader, batch=40)
+    async with log.worker.connection() as connection:
+        reached = await checkpoint_of(connection, "file_list_v2")
+        await connection.execute(
+            "UPDATE checkpoints SET position = 0 WHERE follower = 'file_list_v2'"
+        )
+        await connection.commit()
+        while await follower.step(connection):
+            pass
+        assert await checkpoint_of(connection, "file_list_v2") == reached
+    await follower.close()
+    assert await log.everything() == once
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_each_event_twice_leaves_the_same_rows(log: Log, seed: int) -> None:
     await log.append(Library(seed).history(150))
