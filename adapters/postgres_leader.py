@@ -16,6 +16,8 @@ STAND_BY_SECONDS = 1.0
 """How often one that stands by tries to take over."""
 SILENCE_SECONDS = TRANSACTION_SECONDS + SILENCE_GRACE_SECONDS
 """When a server that says nothing is given up."""
+SERVER_LIVENESS = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+"""A leader whose machine vanished must lose the lock in seconds, not in two hours."""
 DELETE_AT_ONCE = 5_000
 
 
@@ -43,16 +45,10 @@ class Leader:
             self._url,
             autocommit=True,
             application_name=f"media-{self._name}",
-            options=startup_options(self._url, role="media_worker"),
+            options=f"{startup_options(self._url, role='media_worker')} {SERVER_LIVENESS}",
             **LIVENESS,
         )
         connection.silence_seconds = SILENCE_SECONDS
-        # A leader whose machine vanished must lose the lock in seconds, not in two hours.
-        await connection.execute(
-            "SELECT set_config('tcp_keepalives_idle', '10', false),"
-            " set_config('tcp_keepalives_interval', '5', false),"
-            " set_config('tcp_keepalives_count', '3', false)"
-        )
         return connection
 
     async def step_down(self) -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 Main = Callable[[Settings, asyncio.Event], Awaitable[int]]
 
 
-async def until(condition: Callable[[], Awaitable[object]], *, seconds: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[object]], *, seconds: float = 60) -> None:
     """Wait for the condition; fail when it does not come true in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await condition():

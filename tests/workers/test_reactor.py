@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 import psycopg
@@ -9,6 +11,7 @@ from adapters.postgres_leader import Leader
 from adapters.settings import Settings
 from adapters.system import utc_now
 from domain.errors import DatabaseUnavailable
+from domain.media_file import MediaFile
 from tests.kit.library import AN_HOUR_AGO, Library
 from tests.workers.processes import process, running, settled, until
 from workers import jobs, reactor
@@ -155,17 +158,32 @@ async def test_before_an_event_it_does_not_know_the_reactor_stops_and_gives_the_
     await library.delete(file)
     newer = "media_file.removed.v9"
     await _rename_type(worker_settings, "media_file.file_deleted.v2", newer)
-    successor = Leader(worker_settings.database_url, name="reactor")
-    async with running(worker_settings, reactor.main, jobs.main):
+    async with (
+        standing_by(worker_settings) as successor,
+        running(worker_settings, reactor.main, jobs.main),
+    ):
         # The upload's events are taken, and the lead is free for whoever knows the next.
         await until(lambda: checkpoint_of(library))
         await until(successor.take_over)
         reached = await successor.checkpoint()
         assert reached < await _position_of(worker_settings, newer)
-        assert await library.places(file) == {"public"}
+        await until(lambda: _is_only_public(library, file))
         await successor.step_down()
         await _rename_type(worker_settings, newer, "media_file.file_deleted.v2")
         await until(lambda: library.has(file.id, "objects_purged"))
+
+
+@asynccontextmanager
+async def standing_by(settings: Settings) -> AsyncIterator[Leader]:
+    leader = Leader(settings.database_url, name="reactor")
+    try:
+        yield leader
+    finally:
+        await leader.step_down()
+
+
+async def _is_only_public(library: Library, file: MediaFile) -> bool:
+    return await library.places(file) == {"public"}
 
 
 async def _rename_type(settings: Settings, old: str, new: str) -> None:
