@@ -2,8 +2,9 @@
 
 Started by `adapters/decode_sandbox.py` with a socket as standard input. The server loads the
 decoders once, reads no untrusted byte, and forks for every socket that it is handed: 3 ms, where
-a fresh interpreter takes 300. A fork of its own has FFmpeg loaded too and does the same for films:
-500 mapped pieces of libraries more, which would double what each fork costs.
+a fresh interpreter takes 300. A fork of its own has FFmpeg and PDFium loaded too and does the same
+for films and documents: 500 mapped pieces of libraries more, which would double what each fork
+costs.
 """
 
 import gc
@@ -17,11 +18,11 @@ from mmap import ACCESS_READ, mmap
 
 import msgspec
 
-from adapters import decode_jail
+from adapters import decode_jail, decode_memory
 from adapters.decode_orders import Report
 from adapters.decode_verdict import (
-    FILM,
     FRAME_LENGTH_BYTES,
+    HEAVY,
     MAX_QUESTION_BYTES,
     STATUS_BYTES,
     Greeting,
@@ -38,7 +39,7 @@ QUESTIONS = msgspec.msgpack.Decoder(Question)
 """Made before the fork."""
 FILE = 3
 """The child's descriptor of the file, which it can read from and not write to."""
-FILM_SERVER = "decode-films"
+HEAVY_SERVER = "decode-heavy"
 READY = b"ready"
 MAX_TROUBLE_BYTES = 4096
 CHILD_BUG = 70
@@ -52,17 +53,17 @@ def main() -> None:
     try:
         decode_jail.die_with_parent(parent)
         work = _load()
-        films = _serve_films(work)
+        heavy = _serve_heavy(work)
     except Exception as error:  # noqa: BLE001 - the parent is to tell, whatever it is
         control.sendall(frame(Greeting(trouble=f"{type(error).__name__}: {error}")))
         sys.exit(1)
     control.sendall(frame(Greeting()))
-    while _serve(control, work, films):
+    while _serve(control, work, heavy):
         pass
 
 
-def _serve_films(work: Work) -> socket.socket:
-    """Fork the server of films, and wait until FFmpeg is loaded there. Raises ImportError."""
+def _serve_heavy(work: Work) -> socket.socket:
+    """Fork the heavy server, and wait until its libraries are loaded. Raises ImportError."""
     ours, theirs = socket.socketpair()
     server = os.getpid()
     if os.fork() == 0:
@@ -70,8 +71,8 @@ def _serve_films(work: Work) -> socket.socket:
             ours.close()
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             decode_jail.die_with_parent(server)
-            decode_jail.be_called(FILM_SERVER)
-            trouble = _load_films()
+            decode_jail.be_called(HEAVY_SERVER)
+            trouble = _load_heavy()
             theirs.sendall(trouble.encode() or READY)
             while not trouble and _serve(theirs, work, None):
                 pass
@@ -80,13 +81,14 @@ def _serve_films(work: Work) -> socket.socket:
     theirs.close()
     greeting = ours.recv(MAX_TROUBLE_BYTES)
     if greeting != READY:
-        raise ImportError(greeting.decode() or "The server of films has died.")
+        raise ImportError(greeting.decode() or "The heavy server has died.")
     return ours
 
 
-def _load_films() -> str:
-    """What is wrong with FFmpeg; nothing when it is there."""
+def _load_heavy() -> str:
+    """What is wrong with its libraries; nothing when they are there."""
     try:
+        importlib.import_module("adapters.decode_documents")
         importlib.import_module("adapters.decode_poster")
         importlib.import_module("adapters.decode_video").warm()
     except Exception as error:  # noqa: BLE001 - the parent is to tell, whatever it is
@@ -103,6 +105,7 @@ def _load() -> Work:
     decode_jail.prepare()
     os.chdir("/")
     gc.freeze()
+    decode_memory.make_room()
 
     def work(body: mmap | bytes, question: Question) -> tuple[msgspec.Struct, Sequence[bytes]]:
         if question.order is not None:
@@ -115,18 +118,18 @@ def _load() -> Work:
     return work
 
 
-def _serve(control: socket.socket, work: Work, films: socket.socket | None) -> bool:
+def _serve(control: socket.socket, work: Work, heavy: socket.socket | None) -> bool:
     token, descriptors, _, _ = socket.recv_fds(control, 1, 2)
     if not token or len(descriptors) != 2:  # noqa: PLR2004 - the conversation and the file
         return False
-    if token == FILM and films is not None:
-        socket.send_fds(films, [token], descriptors)
+    if token == HEAVY and heavy is not None:
+        socket.send_fds(heavy, [token], descriptors)
         _close(descriptors)
-        status = films.recv(STATUS_BYTES, socket.MSG_WAITALL)
+        status = heavy.recv(STATUS_BYTES, socket.MSG_WAITALL)
     else:
         status = _child_s_end(descriptors, work)
     control.sendall(status)
-    # Without its server of films this one is of no use.
+    # Without its heavy server this one is of no use.
     return len(status) == STATUS_BYTES
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from mmap import mmap
 
-import pypdfium2  # type: ignore[import-untyped]  # ships no types
-import pypdfium2.raw  # type: ignore[import-untyped]  # ships no types
 import pyvips  # type: ignore[import-untyped]  # ships no types
 
 from adapters.decode_formats import Layout, ends_as_zip, layout
@@ -42,8 +40,6 @@ def prove(
         _decode(body, mime_type, found, limits)
     except pyvips.Error as error:
         raise refusal_of(str(error)) from None
-    except pypdfium2.PdfiumError as error:
-        raise refusal_of(str(error)) from None
     served, removed = stripped(body, mime_type, metadata, lambda file: layout(file, mime_type).end)
     if removed:
         return Verdict(drawing_bytes=len(served), removed=removed), served
@@ -54,12 +50,14 @@ def _decode(body: bytes, mime_type: str, found: Layout, limits: DecodeLimits) ->
     if mime_type in VIPS_LOADERS:
         _decode_image(body, mime_type, limits)
     if found.tracks:
-        # Here, since it doubles what a fork costs and few files need it.
+        # Here, as decode_documents: loaded where it is needed, since each adds to every fork.
         from adapters import decode_video  # noqa: PLC0415
 
         decode_video.decode(body, mime_type, limits)
     if mime_type == "application/pdf":
-        _decode_pdf(body, limits)
+        from adapters import decode_documents  # noqa: PLC0415
+
+        decode_documents.decode(body, limits)
 
 
 def refusal_of(message: str) -> Refusal:
@@ -111,27 +109,3 @@ def _read_all(image: pyvips.Image, limits: DecodeLimits) -> None:
     if "heif-compression" in fields and image.get("heif-compression") != "av1":
         raise Refusal("content", "The bytes are not an AVIF image.")
     image.avg()
-
-
-def _decode_pdf(body: bytes, limits: DecodeLimits) -> None:
-    try:
-        document = pypdfium2.PdfDocument(body)
-    except pypdfium2.PdfiumError:
-        if pypdfium2.raw.FPDF_GetLastError() in (
-            pypdfium2.raw.FPDF_ERR_PASSWORD, pypdfium2.raw.FPDF_ERR_SECURITY
-        ):  # fmt: skip
-            raise Refusal("encrypted", "The PDF asks for a password.") from None
-        raise
-    pages = len(document)
-    if pages == 0:
-        raise Refusal("damaged", "The PDF has no page.")
-    if pages > limits.pages:
-        raise Refusal("limits", f"{pages} pages are more than {limits.pages}.")
-    for index in range(pages):
-        page = document[index]
-        # The smallest bitmap makes PDFium run the page's content and decode its images.
-        bitmap = pypdfium2.PdfBitmap.new_native(1, 1, pypdfium2.raw.FPDFBitmap_BGRx)
-        pypdfium2.raw.FPDF_RenderPageBitmap(bitmap, page, 0, 0, 1, 1, 0, 0)
-        bitmap.close()
-        page.close()
-    document.close()

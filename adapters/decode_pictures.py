@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from mmap import mmap
 
 import msgspec
-import pypdfium2  # type: ignore[import-untyped]  # ships no types
 import pyvips  # type: ignore[import-untyped]  # ships no types
 from pyvips.voperation import Introspect  # type: ignore[import-untyped]  # ships no types
 
@@ -26,6 +25,8 @@ SAVE: Mapping[Format, tuple[str, Mapping[str, object]]] = {
 WITHOUT_QUALITY = {"png", "gif"}
 UPRIGHT = 4
 """EXIF orientations above it lie on their side."""
+PLAIN = {"srgb", "b-w"}
+"""Interpretations of pixels that are in sRGB, or grey."""
 OPAQUE = 255
 COLOUR_BITS = 4
 """Colours are counted as alike when they share the first bits of each channel."""
@@ -47,18 +48,17 @@ def carry_out(body: mmap | bytes, order: Order, limits: DecodeLimits) -> tuple[R
         return _carry_out(body, order, limits)
     except pyvips.Error as error:
         raise refusal_of(str(error)) from None
-    except pypdfium2.PdfiumError as error:
-        raise refusal_of(str(error)) from None
 
 
 def _carry_out(
     body: mmap | bytes, order: Order, limits: DecodeLimits
 ) -> tuple[Report, list[bytes]]:
     if order.mime_type == "application/pdf":
-        document = pypdfium2.PdfDocument(body[:])
-        return Report(facts=Facts(page_count=len(document))), []
+        # Here, as decode_poster: loaded where it is needed, since each adds to every fork.
+        from adapters.decode_documents import page_count  # noqa: PLC0415
+
+        return Report(facts=Facts(page_count=page_count(body[:]))), []
     if order.mime_type.startswith("video/"):
-        # Here, as decode_video: FFmpeg is loaded where it is needed.
         from adapters.decode_poster import poster_of  # noqa: PLC0415
 
         poster = poster_of(body[:], order.mime_type, limits)
@@ -129,6 +129,8 @@ class _Original(_Source):
         width = header.width
         if not self._vector:
             check_pixels(width, height, self._frames, limits)
+        # One that is in sRGB without a word would be turned into itself, for a tenth of the time.
+        self._coloured = "icc-profile-data" in fields or header.interpretation not in PLAIN
         turned = "orientation" in fields and header.get("orientation") > UPRIGHT
         self._size = (height, width) if turned else (width, height)
         self.facts = Facts(width=self._size[0], height=self._size[1], frame_count=self._frames)
@@ -137,11 +139,9 @@ class _Original(_Source):
         frames = self._frames if wanted.animated else 1
         width, height = self._box(wanted)
         crop = wanted.fit == "cover"
-        options: dict[str, object] = {
-            "size": "both" if self._vector else "down",
-            "export_profile": "srgb",
-            "import_profile": "srgb",
-        }
+        options: dict[str, object] = {"size": "both" if self._vector else "down"}
+        if self._coloured:
+            options |= {"export_profile": "srgb", "import_profile": "srgb"}
         if crop and frames == 1:
             options["crop"] = "attention"
         elif crop:
@@ -185,7 +185,7 @@ class _Frame(_Source):
 
 def _plain(image: pyvips.Image) -> pyvips.Image:
     """Three or four bands of eight bits in sRGB."""
-    if image.interpretation not in {"srgb", "b-w"} or image.format != "uchar":
+    if image.interpretation not in PLAIN or image.format != "uchar":
         image = image.colourspace("srgb").cast("uchar")
     if image.bands <= 2:  # noqa: PLR2004 - grey, with or without transparency
         grey = image[0]

@@ -1,7 +1,5 @@
 """The picture that stands for a video, and what the container says of it. In the decode child."""
 
-import io
-
 import av
 import av.error
 import msgspec
@@ -11,7 +9,7 @@ from av.video.stream import VideoStream
 
 from adapters.decode_loaders import check_pixels, refusal_of
 from adapters.decode_verdict import DecodeLimits, Refusal
-from adapters.decode_video import CODECS, CONTAINERS
+from adapters.decode_video import CONTAINERS, opened
 from domain.rendition import Facts
 
 DARK = 24.0
@@ -43,12 +41,7 @@ def poster_of(body: bytes, mime_type: str, limits: DecodeLimits) -> Poster:
 
 
 def _poster_of(body: bytes, mime_type: str, limits: DecodeLimits) -> Poster:
-    container_format = CONTAINERS[mime_type]
-    options = {
-        "codec_whitelist": CODECS[container_format], "max_streams": "16",
-        "protocol_whitelist": "", "enable_drefs": "0",
-    }  # fmt: skip
-    with av.open(io.BytesIO(body), "r", format=container_format, options=options) as container:
+    with opened(body, CONTAINERS[mime_type]) as container:
         stream = next(iter(container.streams.video), None)
         if stream is None:
             raise Refusal("content", "There is no moving picture in the file.")

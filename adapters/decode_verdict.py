@@ -88,17 +88,17 @@ class Refusal(Exception):
         self.detail = detail
 
 
-STILL, FILM = b"s", b"f"
-"""Which of a fork server's two processes a file is for: the second has FFmpeg loaded."""
-MAY_MOVE = frozenset({"video/mp4", "video/webm", "image/png", "image/avif"})
-"""What may hold frames that FFmpeg decodes."""
+LIGHT, HEAVY = b"l", b"h"
+"""Which of a fork server's two processes a file is for: the second has FFmpeg and PDFium loaded."""
+FOR_HEAVY = frozenset({"video/mp4", "video/webm", "image/png", "image/avif", "application/pdf"})
+"""What may hold frames that FFmpeg decodes, and documents."""
 
 
 def asked_of(question: Question) -> bytes:
-    """STILL or FILM. Pictures are made of a PNG's or an AVIF's first frame by libvips."""
+    """LIGHT or HEAVY. Pictures are made of a PNG's or an AVIF's first frame by libvips."""
     if question.order is not None:
-        return FILM if question.order.mime_type.startswith("video/") else STILL
-    return FILM if question.mime_type in MAY_MOVE else STILL
+        return LIGHT if question.order.mime_type.startswith("image/") else HEAVY
+    return HEAVY if question.mime_type in FOR_HEAVY else LIGHT
 
 
 FRAME_LENGTH_BYTES = 4

@@ -1,4 +1,4 @@
-"""Decodes what moves: videos, and animations in PNG and AVIF. In the child of the film server."""
+"""Decodes what moves: videos, and animations in PNG and AVIF. In a child of the heavy server."""
 
 import contextlib
 import importlib
@@ -31,12 +31,20 @@ def decode(body: bytes, mime_type: str, limits: DecodeLimits) -> None:
         raise refusal_of(str(error)) from None
 
 
-def _decode(body: bytes, container_format: str, limits: DecodeLimits) -> None:
+def opened(body: bytes, container_format: str) -> InputContainer:
+    """The container, which opens nothing else and asks only for decoders of its kind.
+
+    Raises FFmpegError.
+    """
     options = {
         "codec_whitelist": CODECS[container_format], "max_streams": "16",
         "protocol_whitelist": "", "enable_drefs": "0",
     }  # fmt: skip
-    with av.open(io.BytesIO(body), "r", format=container_format, options=options) as container:
+    return av.open(io.BytesIO(body), "r", format=container_format, options=options)
+
+
+def _decode(body: bytes, container_format: str, limits: DecodeLimits) -> None:
+    with opened(body, container_format) as container:
         if not container.streams.video:
             raise Refusal("content", "There is no moving picture in the file.")
         for stream in container.streams.video:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from adapters import decode_server
-from adapters.decode_child import FILM_SERVER
+from adapters.decode_child import HEAVY_SERVER
 from adapters.decode_sandbox import DecodeSandbox
 from adapters.decode_verdict import DecodeLimits
 from application.ports import Refused, SandboxUnavailable
@@ -25,6 +25,8 @@ from tests.kit.hostile_files import GOOD_FILES, HTML
 MEBIBYTE = 1024 * 1024
 LONG_ANIMATIONS = DecodeLimits(cpu_seconds=1, frames=10**6, animation_pixels=10**12)
 """Lets animations in that no machine decodes in a second."""
+ENDLESS_ANIMATIONS = DecodeLimits(frames=10**6, animation_pixels=10**12)
+"""The same with time for them: whoever looks for their decoder finds it at work."""
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +41,12 @@ async def test_a_fifty_megapixel_picture_is_accepted(sandbox: DecodeSandbox) -> 
 
 
 def _child_of(server: int) -> int | None:
-    """Of the server itself, or of its server of films, once that one is there."""
+    """Of the server itself, or of its heavy server, once that one is there."""
     children = {child: _name(child) for child in _children(server)}
-    films = [child for child, name in children.items() if name == FILM_SERVER]
-    if not films:
+    heavy = [child for child, name in children.items() if name == HEAVY_SERVER]
+    if not heavy:
         return None
-    found = [*(child for child in children if child not in films), *_children(films[0])]
+    found = [*(child for child in children if child not in heavy), *_children(heavy[0])]
     return found[0] if found else None
 
 
@@ -67,7 +69,7 @@ def _descriptors() -> int:
 
 
 async def _children_at_work(sandbox: DecodeSandbox) -> list[int]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = [child for pid in sandbox.pids if (child := _child_of(pid))]
             if found:
@@ -89,7 +91,7 @@ def _state(pid: int) -> str:
 
 
 async def _servers_ready(sandbox: DecodeSandbox, count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(sandbox.pids) != count:
             await asyncio.sleep(0.01)
 
@@ -110,7 +112,7 @@ async def stopped_decode(sandbox: DecodeSandbox) -> AsyncIterator[tuple[int, asy
 
 
 async def test_a_decoder_that_hangs_is_killed_and_only_its_file_fails() -> None:
-    limits = DecodeLimits(wall_seconds=1.5)
+    limits = DecodeLimits(wall_seconds=5)
     async with DecodeSandbox(servers=2, limits=limits) as sandbox:
         async with stopped_decode(sandbox) as (child, work):
             body = GOOD_FILES["image/jpeg"]()
@@ -155,9 +157,9 @@ async def test_a_file_whose_decoder_was_killed_is_tried_again() -> None:
 
 async def test_a_file_whose_decoder_is_killed_each_time_is_refused_in_the_end() -> None:
     # What a kernel does that has no memory left for the file.
-    async with DecodeSandbox(servers=1) as sandbox:
-        body = hostile.flat_image(".png", 6_000, 6_000)
-        work = asyncio.ensure_future(prove(sandbox, body, "image/png"))
+    async with DecodeSandbox(servers=1, limits=ENDLESS_ANIMATIONS) as sandbox:
+        body = hostile.gif_of_frames(4_900, 2_000)
+        work = asyncio.ensure_future(prove(sandbox, body, "image/gif"))
         killed: set[int] = set()
         while not work.done():
             for server in sandbox.pids:
@@ -174,9 +176,9 @@ async def test_a_file_whose_decoder_is_killed_each_time_is_refused_in_the_end() 
 
 
 async def test_a_file_whose_fork_server_is_killed_each_time_can_be_tried_again() -> None:
-    async with DecodeSandbox(servers=1) as sandbox:
-        body = hostile.flat_image(".png", 6_000, 6_000)
-        work = asyncio.ensure_future(prove(sandbox, body, "image/png"))
+    async with DecodeSandbox(servers=1, limits=ENDLESS_ANIMATIONS) as sandbox:
+        body = hostile.gif_of_frames(4_900, 2_000)
+        work = asyncio.ensure_future(prove(sandbox, body, "image/gif"))
         while not work.done():
             for server in sandbox.pids:
                 if _child_of(server) is not None:
@@ -279,16 +281,23 @@ async def test_the_parent_holds_no_more_after_hundreds_of_files(sandbox: DecodeS
         assert isinstance(await prove(sandbox, bomb, "image/png"), Refused)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 20 * 1024, f"{grown} KiB"
-    assert _descriptors() == descriptors
+    assert _descriptors() <= descriptors
 
 
 async def test_two_files_are_decoded_at_once() -> None:
+    halted: set[int] = set()
     async with DecodeSandbox(servers=2) as sandbox:
         body = hostile.flat_image(".png", 6_000, 6_000)
         work = [asyncio.ensure_future(prove(sandbox, body, "image/png")) for _ in range(2)]
-        async with asyncio.timeout(20):
-            while len(await _children_at_work(sandbox)) < 2:
+        async with asyncio.timeout(40):
+            # The first is halted, or it might have ended before the other has begun.
+            while len(halted) < 2:
+                for child in set(await _children_at_work(sandbox)) - halted:
+                    os.kill(child, signal.SIGSTOP)
+                    halted.add(child)
                 await asyncio.sleep(0.002)
+        for child in halted:
+            os.kill(child, signal.SIGCONT)
         assert await asyncio.gather(*work) == [Accepted()] * 2
 
 
