@@ -5,7 +5,8 @@ psycopg calls Python three times for every item of an array, which was more than
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Of PostgreSQL's times."""
 NULL = b"\xff\xff\xff\xff"
 BOOLEANS = {True: b"\0\0\0\1\1", False: b"\0\0\0\1\0", None: NULL}
-DAY_SECONDS, SECOND_MICROSECONDS = 86_400, 1_000_000
+MICROSECOND = timedelta(microseconds=1)
 
 _head = struct.Struct("!iiIii").pack
 _length = struct.Struct("!i").pack
@@ -33,30 +34,32 @@ def columns(rows: Sequence[Sequence[object]]) -> list[Column]:
     return [Column(column) for column in zip(*rows, strict=True)]
 
 
-def _texts(items: Iterable[str | None]) -> Iterable[bytes]:
-    encoded = [None if item is None else item.encode() for item in items]
-    return [NULL if one is None else _length(len(one)) + one for one in encoded]
+# All loops are in C where a column has no None: a replay sends ten million values in a minute.
 
 
-def _integers(items: Iterable[int | None]) -> Iterable[bytes]:
-    return [NULL if item is None else _whole(8, item) for item in items]
+def _texts(items: Sequence[str | None]) -> Iterable[bytes]:
+    if None in items:
+        encoded = [None if item is None else item.encode() for item in items]
+        return [NULL if one is None else _length(len(one)) + one for one in encoded]
+    whole = [*map(str.encode, items)]  # type: ignore[arg-type]  # none is None
+    return chain.from_iterable(zip(map(_length, map(len, whole)), whole, strict=True))
 
 
-def _booleans(items: Iterable[bool | None]) -> Iterable[bytes]:
-    return [BOOLEANS[item] for item in items]
+def _integers(items: Sequence[int | None]) -> Iterable[bytes]:
+    if None in items:
+        return [NULL if item is None else _whole(8, item) for item in items]
+    return map(_whole, repeat(8), items)
 
 
-def _times(items: Iterable[datetime | None]) -> Iterable[bytes]:
-    return [NULL if item is None else _whole(8, _microseconds(item)) for item in items]
+def _booleans(items: Sequence[bool | None]) -> Iterable[bytes]:
+    return map(BOOLEANS.__getitem__, items)
 
 
-def _microseconds(at: datetime) -> int:
-    since = at - EPOCH
-    seconds = since.days * DAY_SECONDS + since.seconds
-    return seconds * SECOND_MICROSECONDS + since.microseconds
+def _times(items: Sequence[datetime | None]) -> Iterable[bytes]:
+    return _integers([None if at is None else (at - EPOCH) // MICROSECOND for at in items])
 
 
-_Encode = Callable[[Iterable[Any]], Iterable[bytes]]
+_Encode = Callable[[Sequence[Any]], Iterable[bytes]]
 _TYPES: Mapping[type, tuple[int, int, _Encode]] = {
     str: (25, 1009, _texts),
     int: (20, 1016, _integers),
