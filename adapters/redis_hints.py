@@ -12,6 +12,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from adapters.redis_line import RedisLine
+from adapters.tasks import ended
 
 POLL_SECONDS = 0.05
 """How long a follower waits before it looks on its own, when it hears no hints, or has not reached
@@ -63,8 +64,7 @@ class PositionAnnouncer:
     async def close(self) -> None:
         """Give up what is not yet published and let the connection go."""
         if self._publishing is not None:
-            self._publishing.cancel()
-            await asyncio.gather(self._publishing, return_exceptions=True)
+            await ended(self._publishing)
         self._line.hang_up()
 
 
@@ -114,6 +114,5 @@ class PositionHints:
     async def close(self) -> None:
         """Stop listening and let the connection go."""
         if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            await ended(self._listening)
         await self._client.aclose()

@@ -11,6 +11,7 @@ import msgspec
 from redis.exceptions import RedisError, ResponseError
 
 from adapters.redis_line import RedisLine
+from adapters.tasks import ended
 from adapters.telemetry import get_logger
 
 WINDOW_SECONDS = 60
@@ -130,6 +131,5 @@ class RedisLimits:
     async def close(self) -> None:
         """Let the connections go."""
         if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+            await ended(self._probing)
         self._line.hang_up()

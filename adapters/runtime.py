@@ -27,6 +27,7 @@ from adapters.scanner_check import ScannerCheck
 from adapters.settings import Settings
 from adapters.stop_points import stop_point
 from adapters.system import RandomIdentities, utc_now
+from adapters.tasks import ended
 from adapters.tracing import traced
 from adapters.webhook_sender import PostgresMessages, WebhookSender, new_secret, origin_of
 from application.bin import Bin
@@ -227,8 +228,7 @@ async def background(work: Coroutine[object, object, None]) -> AsyncIterator[Non
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await ended(task)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from adapters.metrics import keep_metrics
 from adapters.runtime import Runtime
 from adapters.settings import Settings, SettingsError
 from adapters.stop_points import stop_point
+from adapters.tasks import ended
 from adapters.telemetry import configure, get_logger
 from adapters.tracing import tracing
 from api.before_answer import before_answer
@@ -142,7 +143,6 @@ async def _serve(settings: Settings, open_runtime: Open, create: Create, port: i
         except SystemExit:  # uvicorn's way to say that it could not listen; it has logged why
             return 1
         finally:
-            metrics.cancel()
-            await asyncio.gather(metrics, return_exceptions=True)
+            await ended(metrics)
         log.info("media.process.stopped", status=0)
     return 0

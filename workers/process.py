@@ -13,6 +13,7 @@ from pathlib import Path
 from adapters import event_loop
 from adapters.metrics import keep_metrics
 from adapters.settings import Settings, SettingsError
+from adapters.tasks import ended
 from adapters.telemetry import configure, get_logger
 from adapters.tracing import tracing
 
@@ -42,8 +43,7 @@ def run(process: str, main: Main) -> int:
         try:
             code = await main(settings, stop)
         finally:
-            living.cancel()
-            await asyncio.gather(living, return_exceptions=True)
+            await ended(living)
         log.info("media.process.stopped", status=code)
         return code
 

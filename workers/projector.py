@@ -16,6 +16,7 @@ from adapters.postgres import open_pool
 from adapters.redis_hints import PositionHints
 from adapters.settings import Settings
 from adapters.stop_points import stop_point
+from adapters.tasks import ended
 from adapters.telemetry import get_logger
 from adapters.tracing import past_span
 from domain.errors import DatabaseUnavailable
@@ -184,8 +185,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
                 followed = rows_written(projection, dying)
                 group.create_task(follow(Follower(followed, reader), pool, wake, stop))
     finally:
-        ringing.cancel()
-        await asyncio.gather(ringing, return_exceptions=True)
+        await ended(ringing)
         await hints.close()
         await pool.close()
     return 0

@@ -16,6 +16,7 @@ from adapters.postgres_webhooks import PostgresDeliveries, ToServe
 from adapters.redis_hints import PositionHints
 from adapters.runtime import Runtime, open_webhooks_runtime
 from adapters.settings import Settings
+from adapters.tasks import ended
 from adapters.telemetry import get_logger
 from application.jobs import DeliverWebhook, Job, RetryWebhook
 from domain.errors import DatabaseUnavailable
@@ -137,8 +138,7 @@ async def work(settings: Settings, runtime: Runtime, stop: asyncio.Event) -> int
         stop.set()
         await worker.stop(drain_seconds=DRAIN_SECONDS)
         await asyncio.gather(following, dispatching, return_exceptions=True)
-        ringing.cancel()
-        await asyncio.gather(ringing, return_exceptions=True)
+        await ended(ringing)
         queue.close()
         await hints.close()
     return 0 if healthy else 1
