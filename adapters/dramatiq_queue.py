@@ -130,25 +130,29 @@ class DramatiqQueue:
         self.send(job)
         return True
 
-    def begin(self, job: Job) -> int:
-        """Note that the job begins; how often it began without coming to any end.
+    def begin(self, job: Job, message_id: str) -> int:
+        """Note that the job begins; how often it began anew after a beginning without any end.
 
         A job that kills its worker is taken up again for ever otherwise: Dramatiq counts raised
-        exceptions only. 1 when Redis cannot say.
+        exceptions only. Copies of a job, each a message, may run beside each other. 1 at first,
+        and when Redis cannot say.
         """
         key = self._key("begun", job)
         try:
-            with self._redis.pipeline() as both:
-                both.incr(key)
-                both.expire(key, CRASH_MARK_SECONDS)
-                return int(both.execute()[0])
+            with self._redis.pipeline() as together:
+                together.hincrby(key, message_id)
+                together.expire(key, CRASH_MARK_SECONDS)
+                together.hvals(key)
+                beginnings = [int(count) for count in together.execute()[-1]]
         except redis.RedisError:
             return 1
+        # The last of each message may be running now.
+        return 1 + sum(beginnings) - len(beginnings)
 
-    def end(self, job: Job) -> None:
+    def end(self, job: Job, message_id: str) -> None:
         """Note that the job came to an end, good or bad."""
         try:
-            self._redis.delete(self._key("begun", job))
+            self._redis.hdel(self._key("begun", job), message_id)
         except redis.RedisError:
             return
 

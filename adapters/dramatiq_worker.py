@@ -144,7 +144,7 @@ class DramatiqWorker:
     def _act(self, job: Job) -> None:
         """Run the job and wait for it, in a worker thread."""
         attempt = _attempt(job)
-        begun = self._queue.begin(job)
+        begun = self._queue.begin(job, attempt.message_id)
         if begun > CRASHES_ALLOWED:
             # Its mark stays, so that until it expires nobody tries again.
             why = "Its worker died every time it ran."
@@ -153,7 +153,7 @@ class DramatiqWorker:
         try:
             self._run(job, attempt)
         finally:
-            self._queue.end(job)
+            self._queue.end(job, attempt.message_id)
 
     def _run(self, job: Job, attempt: Attempt) -> None:
         try:

@@ -51,9 +51,17 @@ def test_namespaces_do_not_see_each_other(redis_url: str) -> None:
 
 def test_beginnings_without_an_end_are_counted(redis_url: str) -> None:
     queue = DramatiqQueue(redis_url, namespace="crash")
-    assert [queue.begin(JOB) for _ in range(3)] == [1, 2, 3]
-    queue.end(JOB)
-    assert queue.begin(JOB) == 1
+    assert [queue.begin(JOB, "one") for _ in range(3)] == [1, 2, 3]
+    # A copy of the job, which the redrive sent, is as poisoned.
+    assert queue.begin(JOB, "copy") == 3
+    queue.end(JOB, "one")
+    assert queue.begin(JOB, "three") == 1
+    queue.close()
+
+
+def test_copies_of_a_job_beside_each_other_have_killed_nobody(redis_url: str) -> None:
+    queue = DramatiqQueue(redis_url, namespace="beside")
+    assert [queue.begin(JOB, f"copy {number}") for number in range(9)] == [1] * 9
     queue.close()
 
 
@@ -63,6 +71,6 @@ def test_without_redis_sending_says_so() -> None:
         queue.send(JOB)
     with pytest.raises(QueueUnavailable):
         queue.send_again(JOB)
-    assert queue.begin(JOB) == 1
-    queue.end(JOB)
+    assert queue.begin(JOB, "one") == 1
+    queue.end(JOB, "one")
     queue.close()

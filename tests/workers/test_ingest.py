@@ -15,7 +15,7 @@ from application.jobs import FetchSource
 from application.uploads import VerificationPending
 from tests.kit.http_source import HttpSource, http_source, response
 from tests.kit.library import PNG, Library
-from tests.workers.processes import catch_up, process, running, until
+from tests.workers.processes import SECONDS, catch_up, opened, process, running, until
 from workers import jobs, reactor, scheduler
 
 ANSWER = response(PNG, headers=[("Content-Type", "image/png")])
@@ -35,8 +35,8 @@ def ingest_settings(worker_settings: Settings, source: HttpSource) -> Settings:
 
 @pytest.fixture
 async def runtime(ingest_settings: Settings) -> AsyncIterator[Runtime]:
-    async with open_jobs_runtime(ingest_settings) as opened:
-        yield opened
+    async with opened(open_jobs_runtime, ingest_settings) as runtime:
+        yield runtime
 
 
 async def begin(runtime: Runtime, source: HttpSource) -> str:
@@ -62,14 +62,15 @@ async def test_the_ingest_of_a_worker_killed_in_the_middle_is_taken_up_on_an_idl
     async with running(ingest_settings, reactor.main):
         media_id = await begin(runtime, source)
         async with process("workers.jobs", ingest_settings) as worker:
-            await asyncio.wait_for(began.wait(), 30)
+            await asyncio.wait_for(began.wait(), SECONDS)
             worker.kill()
             await worker.wait()
         source.answers["/a.png"] = ANSWER
         assert await library.events(media_id) == ["ingest_requested"]
         async with running(ingest_settings, jobs.main):
             await until(lambda: library.has(media_id, "upload_completed"))
-    assert len(source.requests) == 2
+    # More often where the worker is so slow that it counts as dead itself.
+    assert len(source.requests) >= 2
 
 
 async def test_an_ingest_that_redis_lost_is_sent_again_from_the_log(
@@ -93,8 +94,8 @@ async def test_an_ingest_that_keeps_killing_its_worker_fails(
 ) -> None:
     media_id = await begin(runtime, source)
     job = FetchSource(media_id=media_id)
-    for _ in range(4):
-        assert queue.begin(job)
+    for _ in range(5):
+        assert queue.begin(job, "killed")
     queue.send(job)
     async with running(ingest_settings, jobs.main):
         await until(lambda: library.has(media_id, "ingest_failed"))

@@ -1,16 +1,18 @@
 import asyncio
 import signal
+import time
 from datetime import timedelta
 
 import msgspec
 import pytest
+import redis.asyncio
 
 from adapters.dramatiq_queue import DramatiqQueue
 from adapters.settings import Settings
 from adapters.system import utc_now
 from application.jobs import JOBS, DiscardIncoming, PurgeObjects, SweepUploads
 from tests.kit.library import AN_HOUR_AGO, Library
-from tests.workers.processes import Gate, process, running, until
+from tests.workers.processes import SECONDS, Gate, process, running, until
 from workers import jobs
 from workers.jobs import BODIES, check_wiring
 
@@ -85,7 +87,7 @@ async def test_the_job_of_a_killed_worker_is_taken_up_by_another(
     async with Gate(worker_settings.s3_endpoint) as gate:
         stuck = msgspec.structs.replace(worker_settings, s3_endpoint=gate.url)
         async with process("workers.jobs", stuck) as worker:
-            await asyncio.wait_for(gate.knocked.wait(), 30)
+            await asyncio.wait_for(gate.knocked.wait(), SECONDS)
             worker.kill()
             await worker.wait()
     assert await library.places(file) == {"incoming", "public"}
@@ -104,17 +106,25 @@ async def test_a_stopped_worker_finishes_its_job_and_leaves_the_others_in_the_qu
     async with Gate(worker_settings.s3_endpoint) as gate:
         slow = msgspec.structs.replace(worker_settings, s3_endpoint=gate.url, job_threads=1)
         async with process("workers.jobs", slow) as worker:
-            await asyncio.wait_for(gate.knocked.wait(), 30)
+            await asyncio.wait_for(gate.knocked.wait(), SECONDS)
             worker.send_signal(signal.SIGTERM)
-            await asyncio.sleep(1)
+            await until(lambda: _only_the_busy_look(worker_settings))
             assert worker.returncode is None, "it left its job undone"
             gate.open()
-            assert await asyncio.wait_for(worker.wait(), 20) == 0
+            assert await asyncio.wait_for(worker.wait(), SECONDS) == 0
     purged = [await library.has(file.id, "objects_purged") for file in files]
     assert sorted(purged) == [False, True]
     async with running(worker_settings, jobs.main):
         for file in files:
             await until(lambda id_=file.id: library.has(id_, "objects_purged"))  # type: ignore[misc]
+
+
+async def _only_the_busy_look(settings: Settings) -> bool:
+    """Whether the threads of all other queues have ended: a worker has heard that it is to stop."""
+    async with redis.asyncio.Redis.from_url(settings.redis_url) as client:
+        beats = f"{settings.redis_namespace}:jobs:__heartbeats__"
+        lately = int((time.time() - 1.5) * 1000)
+        return int(await client.zcount(beats, lately, "+inf")) <= 1
 
 
 async def test_a_job_that_keeps_killing_its_worker_is_given_up(
@@ -123,8 +133,8 @@ async def test_a_job_that_keeps_killing_its_worker_is_given_up(
     file = await library.uploaded()
     await library.delete(file)
     job = PurgeObjects(media_id=file.id)
-    for _ in range(4):
-        assert queue.begin(job)
+    for _ in range(5):
+        assert queue.begin(job, "killed")
     queue.send(job)
     async with running(worker_settings, jobs.main):
         await until(lambda: library.has(file.id, "purge_failed"))

@@ -12,6 +12,8 @@ from adapters.dramatiq_queue import DramatiqQueue
 from adapters.runtime import open_jobs_runtime
 from adapters.settings import Settings
 from application.jobs import InspectFile
+from application.ports import Refused
+from application.rendering import Order, Rendered
 from application.uploads import CompleteUpload, RequestUpload
 from domain.errors import (
     InvalidField,
@@ -28,7 +30,7 @@ from tests.kit.http import followed
 from tests.kit.library import Library
 from tests.kit.places import photograph
 from tests.kit.samples import sample
-from tests.workers.processes import running, until
+from tests.workers.processes import SECONDS, opened, running, until
 from workers import jobs, reactor
 from workers.rerender import ask_for_all
 
@@ -130,7 +132,7 @@ async def test_many_who_ask_for_a_variant_at_once_have_it_made_once(library: Lib
     renditions = library.runtime.renditions
     answers = await asyncio.gather(
         *(
-            renditions.ready(file.id, "og_1200x630", None, wait_seconds=20, correlation_id="r")
+            renditions.ready(file.id, "og_1200x630", None, wait_seconds=SECONDS, correlation_id="r")
             for _ in range(20)
         )
     )
@@ -142,7 +144,11 @@ async def test_many_who_ask_for_a_variant_at_once_have_it_made_once(library: Lib
     # No larger than the picture, in the shape of the box.
     assert (answers[0].width, answers[0].height) == (64, 34)
     browser = await renditions.ready(
-        file.id, "og_1200x630", "image/avif,image/webp,*/*", wait_seconds=20, correlation_id="r"
+        file.id,
+        "og_1200x630",
+        "image/avif,image/webp,*/*",
+        wait_seconds=SECONDS,
+        correlation_id="r",
     )
     assert browser.mime_type == "image/webp"
 
@@ -151,7 +157,7 @@ async def test_many_who_ask_for_a_variant_at_once_have_it_made_once(library: Lib
 async def test_a_video_has_the_same_variants_by_its_poster(library: Library) -> None:
     file = await looked_into(library, await uploaded(library, "video/webm"))
     found = await library.runtime.renditions.ready(
-        file.id, "avatar_96", None, wait_seconds=20, correlation_id="r"
+        file.id, "avatar_96", None, wait_seconds=SECONDS, correlation_id="r"
     )
     assert (found.width, found.height) == (48, 48)
 
@@ -178,8 +184,8 @@ async def test_a_file_that_kills_its_worker_ends_in_its_failed_state_while_other
     library: Library, worker_settings: Settings, queue: DramatiqQueue
 ) -> None:
     poisoned = await uploaded(library, "image/png")
-    for _ in range(4):
-        assert queue.begin(InspectFile(media_id=poisoned.id))
+    for _ in range(5):
+        assert queue.begin(InspectFile(media_id=poisoned.id), "killed")
     good = [await uploaded(library, "image/gif") for _ in range(20)]
     async with running(worker_settings, reactor.main, jobs.main):
         found = await looked_into(library, poisoned)
@@ -205,15 +211,25 @@ async def test_a_deleted_file_leaves_no_rendition_behind(
 
 
 async def test_a_rendition_that_is_finished_after_the_delete_leaves_nothing_behind(
-    library: Library,
+    library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = await uploaded(library, "image/png")
     derivation = library.runtime.derivation
-    inspecting = asyncio.ensure_future(derivation.inspect_file(file.id, library.system()))
-    await asyncio.sleep(0)
-    await library.delete(file)
-    await derivation.clear(file.id, library.system())
-    await inspecting
+    render, rendered, deleted = derivation._renderer.render, asyncio.Event(), asyncio.Event()
+
+    async def render_until_deleted(parts: AsyncIterator[bytes], order: Order) -> Rendered | Refused:
+        made = await render(parts, order)
+        rendered.set()
+        await deleted.wait()
+        return made
+
+    monkeypatch.setattr(derivation._renderer, "render", render_until_deleted)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(derivation.inspect_file(file.id, library.system()))
+        await rendered.wait()
+        await library.delete(file)
+        await derivation.clear(file.id, library.system())
+        deleted.set()
     assert await beside(library, file) == []
     assert not await library.has(file.id, "rendition_stored")
 
@@ -247,7 +263,7 @@ async def test_a_changed_recipe_is_made_anew_and_the_old_one_removed(
     presets["thumb_200"] = msgspec.structs.replace(presets["thumb_200"], recipe=2, quality=60)
     changed = msgspec.structs.replace(worker_settings, presets=presets)
     async with running(changed, reactor.main, jobs.main):
-        async with open_jobs_runtime(changed) as runtime:
+        async with opened(open_jobs_runtime, changed) as runtime:
             assert await runtime.renditions.rerender(file.id, "thumb_200", "r") == 1
             assert await runtime.renditions.rerender(file.id, "thumb_200", "r") == 0
         await until(lambda: library.has(file.id, "renditions_removed"))
@@ -258,6 +274,10 @@ async def test_a_changed_recipe_is_made_anew_and_the_old_one_removed(
 
 async def _all_of(files: Sequence[MediaFile], left: Callable[[], Awaitable[list[str]]]) -> bool:
     return len(await left()) == len(files)
+
+
+async def _has_one(library: Library, file: MediaFile) -> bool:
+    return len(await beside(library, file)) == 1
 
 
 async def test_a_library_is_made_anew_once_with_progress(
@@ -273,7 +293,7 @@ async def test_a_library_is_made_anew_once_with_progress(
     async with (
         followed(changed),
         running(changed, reactor.main, jobs.main),
-        open_jobs_runtime(changed) as runtime,
+        opened(open_jobs_runtime, changed) as runtime,
     ):
 
         async def left() -> list[str]:
@@ -284,6 +304,9 @@ async def test_a_library_is_made_anew_once_with_progress(
         await until(lambda: _all_of(files, left))
         assert await ask_for_all(runtime, "thumb_200", say=said.append, look_seconds=0.2) >= 3
         await until(lambda: _all_of([], left))
+        # The old ones go after the new ones are there.
+        for file in files:
+            await until(lambda of=file: _has_one(library, of))  # type: ignore[misc]
     assert all(text.startswith("thumb_200: ") for text in said)
     for file in files:
         (new,) = await beside(library, file)
