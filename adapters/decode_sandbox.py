@@ -44,14 +44,12 @@ class DecodeSandbox:
         self._closed = False
 
     async def __aenter__(self) -> Self:
-        """Start the fork servers. Raises SandboxUnavailable if the decoders do not load."""
-        try:
-            for _ in range(self._size):
-                self._free.put_nowait(await self._start())
-                self._places += 1
-        except BaseException:
-            await self.close()
-            raise
+        """Start one fork server; the others by the first files that need them.
+
+        Raises SandboxUnavailable if the decoders do not load.
+        """
+        self.start_when_needed()
+        self._give_back(await self._take(), usable=True)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -59,7 +57,7 @@ class DecodeSandbox:
         await self.close()
 
     def start_when_needed(self) -> None:
-        """Instead of entering it: have each server started by the first file that needs it."""
+        """Instead of entering it: have every server started by the first file that needs it."""
         for _ in range(self._size):
             self._free.put_nowait(None)
             self._places += 1

@@ -274,10 +274,16 @@ async def test_two_hundred_good_files_pass_while_poisoned_ones_are_killed() -> N
 async def test_the_parent_holds_no_more_after_hundreds_of_files(sandbox: DecodeSandbox) -> None:
     body = GOOD_FILES["image/jpeg"]()
     bomb = hostile.png_bomb()
+
+    async def many() -> None:
+        await asyncio.gather(*(prove(sandbox, body + HTML, "image/jpeg") for _ in range(10)))
+
+    # Which starts every server.
+    await many()
     descriptors = _descriptors()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(12):
-        await asyncio.gather(*(prove(sandbox, body + HTML, "image/jpeg") for _ in range(10)))
+        await many()
         assert isinstance(await prove(sandbox, bomb, "image/png"), Refused)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 20 * 1024, f"{grown} KiB"
@@ -337,7 +343,7 @@ OWNER = """
 import asyncio, sys
 from adapters.decode_sandbox import DecodeSandbox
 async def main():
-    async with DecodeSandbox(servers=2) as sandbox:
+    async with DecodeSandbox(servers=1) as sandbox:
         print(*sandbox.pids, flush=True)
         await asyncio.sleep(600)
 asyncio.run(main())
@@ -349,12 +355,10 @@ async def test_a_killed_parent_leaves_no_decoder_behind() -> None:
         sys.executable, "-c", OWNER, cwd=decode_server.ROOT, stdout=subprocess.PIPE
     )
     assert owner.stdout is not None
-    servers = [int(pid) for pid in (await owner.stdout.readline()).split()]
+    server = int(await owner.stdout.readline())
     owner.kill()
     await owner.wait()
-    assert len(servers) == 2
-    for server in servers:
-        await _gone(server)
+    await _gone(server)
 
 
 JAILED = """
