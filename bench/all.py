@@ -30,6 +30,7 @@ LIMITS: Mapping[str, int] = {
     "webhooks": 120,
     "delivery": 240,
     "renditions": 240,
+    "scrolling": 180,
     "suite": 900,
 }
 """Seconds each may take, in the order they run."""

@@ -159,9 +159,9 @@ def _in_order(
 
 @cache
 def _new(names: tuple[str, ...]) -> str:
-    # In the select list the rows stream; in FROM each column is gathered whole before the first row.
-    columns_ = ", ".join(f"unnest(%b::{TYPES[name]}[]) AS {name}" for name in names)
-    return f"(SELECT {columns_}) AS new"
+    # In the select list rows stream; in FROM each column is gathered whole before the first row.
+    values = ", ".join(f"unnest(%b::{TYPES[name]}[]) AS {name}" for name in names)
+    return f"(SELECT {values}) AS new"
 
 
 def _values(names: tuple[str, ...]) -> str:
