@@ -27,7 +27,7 @@ async def system(settings: Settings) -> AsyncIterator[ApiClient]:
         _, url = await stack.enter_async_context(started("api.app", settings))
         for name in ("projector", "reactor", "jobs"):
             await stack.enter_async_context(process(f"workers.{name}", settings))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60))
         yield ApiClient(http, tenant=new_id("ls"), user=new_id("user"))
 
 
@@ -54,7 +54,7 @@ async def test_a_request_its_command_its_append_and_its_job_are_told(settings: S
 
             async def all_told() -> bool:
                 wanted = {"media.files.delete", "media.job.place_objects", "media.files.list"}
-                wanted |= {"media.upload.complete", "project file_list_v2"}
+                wanted |= {"media.upload.complete", "project file_list_v2", "request.anchor"}
                 return wanted <= {span.name for span in collected.spans}
 
             await until(all_told, seconds=60)
@@ -74,18 +74,21 @@ def look_at(collected: Collector, media_id: str) -> None:
     assert command.name == "Deletion.delete_file"
     assert command.parent_id == request.span_id
 
-    job = next(
+    jobs = [
         span
         for span in collected.named("media.job.place_objects")
         if span.attributes["media.requestId"] == "request-1"
-    )
-    assert job.links == [(request.trace_id, request.span_id)]
-    assert job.process == "jobs"
-    calls = [span for span in collected.spans if span.trace_id == job.trace_id]
+    ]
+    assert jobs
+    for job in jobs:
+        assert job.links == [(request.trace_id, request.span_id)]
+        assert job.process == "jobs"
+    calls = [span for span in collected.spans if span.trace_id in {job.trace_id for job in jobs}]
     assert {"s3.delete_object", "s3.delete_objects"} & {span.name for span in calls}
 
-    completed = only(collected.named("media.upload.complete"))
-    names = {span.name for span in collected.spans if span.trace_id == completed.trace_id}
+    # Asked again while the verification takes longer than a request waits.
+    traces = {span.trace_id for span in collected.named("media.upload.complete")}
+    names = {span.name for span in collected.spans if span.trace_id in traces}
     assert {"Uploads.complete_upload", "s3.head_object", "s3.copy_object"} <= names
     batch = collected.named("project file_list_v2")[0]
     assert batch.attributes["media.events"] >= 1
@@ -110,7 +113,8 @@ async def test_no_secret_is_in_any_span(settings: Settings) -> None:
             await client.delete(file["id"], headers=key)
 
             async def told() -> bool:
-                return bool(collected.named("media.job.place_objects"))
+                wanted = {"media.job.place_objects", "media.files.download", "media.files.delete"}
+                return wanted <= {span.name for span in collected.spans}
 
             await until(told, seconds=60)
         sent = b"".join(collected.bodies)
@@ -131,10 +135,13 @@ async def test_no_secret_is_in_any_span(settings: Settings) -> None:
 
 async def test_a_collector_that_is_away_holds_nothing_up(settings: Settings) -> None:
     away = msgspec.structs.replace(settings, otel_exporter_otlp_endpoint="http://127.0.0.1:9")
-    async with started("api.app", away) as (child, url), httpx.AsyncClient(base_url=url) as http:
+    async with (
+        started("api.app", away) as (child, url),
+        httpx.AsyncClient(base_url=url, timeout=60) as http,
+    ):
         await ApiClient(http, tenant=new_id("ls")).presign()
         child.terminate()
-        assert await asyncio.wait_for(child.wait(), 20) == 0
+        assert await asyncio.wait_for(child.wait(), 60) == 0
 
 
 WITHOUT = "import sys; sys.modules['opentelemetry'] = None; "

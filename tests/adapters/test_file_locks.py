@@ -39,5 +39,5 @@ async def test_a_session_that_breaks_meanwhile_gives_the_lock_up_and_fails_nothi
                 " WHERE locktype = 'advisory' AND granted AND database ="
                 " (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
-        async with asyncio.timeout(10), locks.hold(MEDIA_ID):
+        async with asyncio.timeout(60), locks.hold(MEDIA_ID):
             pass

@@ -144,7 +144,7 @@ async def test_a_reader_goes_on_after_the_last_event_it_was_given(
 async def test_a_hint_wakes_a_waiting_follower_and_is_used_up() -> None:
     hint = asyncio.Event()
     asyncio.get_running_loop().call_later(0.01, hint.set)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await wait_for_more(hint, seconds=60)
     assert not hint.is_set()
     await wait_for_more(hint, seconds=0.001)

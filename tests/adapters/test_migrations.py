@@ -79,7 +79,7 @@ async def test_a_migration_that_waits_for_a_long_reader_holds_up_nobody_behind_i
         migrating = asyncio.create_task(migrate(empty_database, directory))
         while not (await other.execute(waiting)).rowcount:
             await asyncio.sleep(0.01)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await other.execute("SELECT * FROM second")).rowcount == 1
         assert not migrating.done()
         await long_reader.commit()

@@ -52,7 +52,7 @@ async def put(store: R2ObjectStore, key: str, body: bytes, **changes: Any) -> ht
         key, content_type="image/png", size=len(body), sha256=None, at=utc_now()
     )
     headers = {k: v for k, v in {**signed.headers, **changes}.items() if v is not None}
-    async with httpx.AsyncClient(trust_env=False) as browser:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as browser:
         return await browser.put(signed.url, content=body, headers=headers)
 
 
@@ -82,7 +82,7 @@ async def test_a_signed_get_answers_the_bytes_and_its_expiry_is_said(store: R2Ob
         "private", "a/get.png", content_disposition="attachment", lifetime=60, at=at
     )
 
-    async with httpx.AsyncClient(trust_env=False) as browser:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as browser:
         answer = await browser.get(signed.url)
     assert answer.content == b"private"
     assert signed.headers == {}
@@ -118,7 +118,7 @@ async def test_a_copy_carries_the_headers_it_is_given(
         secret_key=settings.s3_secret_key,
     )
     path = f"/{settings.s3_public_bucket}/{KEY}"
-    async with httpx.AsyncClient(trust_env=False) as browser:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as browser:
         answer = await browser.get(signer.sign("GET", path, at=utc_now(), lifetime=60))
     assert answer.headers["cache-control"] == HEADERS.cache_control
     assert answer.headers["content-disposition"] == HEADERS.content_disposition

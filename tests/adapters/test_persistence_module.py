@@ -241,7 +241,7 @@ def test_the_package_s_projection_runner_follows_our_log(database_url: str) -> N
         stream = new_stream()
         facts = [recorded(stream=stream), recorded(COMPLETED, stream=stream, version=2)]
         position = runner.app.save(*map(LogEvent, facts))[-1].notification.id
-        runner.wait(position, timeout=10)
+        runner.wait(position, timeout=60)
     assert [(fact.stream, fact.position) for fact in Counted.completed] == [(stream, position)]
 
 

@@ -19,12 +19,14 @@ async def test_a_connection_acts_as_its_role_and_cannot_idle_in_a_transaction(
 
 
 async def test_an_exhausted_pool_is_an_unavailable_database(database_url: str) -> None:
-    async with await open_pool(database_url, role="media_api", size=1) as pool:
+    async with (
+        await open_pool(database_url, role="media_api", size=1) as pool,
+        connection(pool),
+    ):
         pool.timeout = 0.1
-        async with connection(pool):
-            with pytest.raises(DatabaseUnavailable):
-                async with connection(pool):
-                    pass
+        with pytest.raises(DatabaseUnavailable):
+            async with connection(pool):
+                pass
 
 
 async def test_a_failed_query_is_an_unavailable_database_that_tells_no_internals(

@@ -10,6 +10,7 @@ import pytest
 from adapters import prepared_statements
 from adapters.postgres import Pool, open_pool
 from adapters.prepared_statements import statement_of
+from tests.workers.processes import until
 
 
 @pytest.fixture
@@ -75,11 +76,26 @@ async def test_a_connection_keeps_so_many_statements_and_no_more(
     assert kept[0] <= 3
 
 
-async def test_a_request_that_is_given_up_takes_its_connection_along(pool: Pool) -> None:
+async def until_it_sleeps(database: str, pid: int) -> None:
+    """Only the server knows whether a statement has reached it."""
+
+    async def sleeps() -> bool:
+        sleeping = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+        return bool((await other.execute(sleeping, [pid])).rowcount)
+
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as other:
+        await until(sleeps)
+
+
+async def test_a_request_that_is_given_up_takes_its_connection_along(
+    pool: Pool, database: str
+) -> None:
     pid = await pool.fetch("SELECT pg_backend_pid()", {})
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await pool.fetch("SELECT pg_sleep(30)", {})
+    given_up = asyncio.create_task(pool.fetch("SELECT pg_sleep(30)", {}))
+    await until_it_sleeps(database, pid[0][0])
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
     # Its answer, when it comes at last, is nobody else's.
     assert await pool.fetch("SELECT pg_backend_pid()", {}) != pid
 
@@ -97,7 +113,7 @@ async def test_a_session_the_server_ends_in_mid_statement_is_replaced(
 ) -> None:
     ((pid,),) = await pool.fetch("SELECT pg_backend_pid()", {})
     waiting = asyncio.create_task(pool.fetch("SELECT pg_sleep(30)", {}))
-    await asyncio.sleep(0.2)
+    await until_it_sleeps(database, pid)
     async with await psycopg.AsyncConnection.connect(database, autocommit=True) as other:
         await other.execute("SELECT pg_terminate_backend(%s)", [pid])
     with pytest.raises(psycopg.OperationalError):

@@ -12,18 +12,30 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
+from adapters import redis_limits
 from adapters.embedded import Valkey, free_port
 from adapters.redis_limits import RedisLimits
 from adapters.supervisor import Supervisor
-from tests.kit.hammer import Hammering, hammer
+from tests.kit.hammer import Hammering, hammer, stand_by
 from tests.kit.servers import supervised
+
+SHORT, LONG = 0.5, 5.0
+"""Windows, in seconds: one to wait for the end of, and one in which there is time for a few."""
 
 
 @pytest.fixture
-async def limits(redis_url: str) -> AsyncIterator[RedisLimits]:
-    opened = RedisLimits(redis_url, namespace="limits", window_seconds=0.5, margin_seconds=0)
+async def limits(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[RedisLimits]:
+    """Redis is waited for, however busy the machine is: without an answer nothing is counted."""
+    monkeypatch.setattr(redis_limits, "BUDGET_SECONDS", 30)
+    window = getattr(request, "param", LONG)
+    opened = RedisLimits(redis_url, namespace="limits", window_seconds=window, margin_seconds=0)
     yield opened
     await opened.close()
+
+
+short_window = pytest.mark.parametrize("limits", [SHORT], indirect=True)
 
 
 async def test_no_window_holds_more_than_the_limit_and_nearly_all_of_it_can_be_used(
@@ -32,8 +44,11 @@ async def test_no_window_holds_more_than_the_limit_and_nearly_all_of_it_can_be_u
     limit, window, windows, processes = 40, 3.0, 3, 3
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        began = time.time() + 2
-        until = began + windows * window
+        standing_by: set[int] = set()
+        while len(standing_by) < processes:
+            there = (loop.run_in_executor(pool, stand_by) for _ in range(processes))
+            standing_by.update(await asyncio.gather(*there))
+        until = time.time() + windows * window
         what = Hammering(
             redis_url=redis_url, key="hammered", limit=limit, window_seconds=window, until=until
         )
@@ -57,7 +72,7 @@ async def test_a_refused_request_is_not_counted_and_says_when_to_come_again(
         taken = await limits.take("refused", 3)
         assert taken is not None
         assert (taken.admitted, taken.remaining) == (True, remaining)
-        assert taken.reset_seconds == 1
+        assert 1 <= taken.reset_seconds <= LONG
     refused = 0
     deadline = time.monotonic() + 30
     while True:  # a counted refusal would push the end of the window on for ever
@@ -65,12 +80,14 @@ async def test_a_refused_request_is_not_counted_and_says_when_to_come_again(
         assert taken is not None
         if taken.admitted:
             break
-        assert (taken.remaining, taken.reset_seconds) == (0, 1)
+        assert taken.remaining == 0
+        assert 1 <= taken.reset_seconds <= LONG
         refused += 1
         assert time.monotonic() < deadline
     assert refused
 
 
+@short_window
 async def test_keys_are_counted_apart_and_forgotten(limits: RedisLimits, redis_url: str) -> None:
     for key in ("a", "b"):
         taken = await limits.take(key, 1)
@@ -89,6 +106,7 @@ async def test_a_lowered_limit_holds_at_once(limits: RedisLimits) -> None:
     assert not taken.admitted
 
 
+@short_window
 @pytest.mark.parametrize("ahead_seconds", [3, 3600])
 async def test_a_clock_set_back_locks_nobody_out(
     limits: RedisLimits, redis_url: str, ahead_seconds: int
@@ -121,7 +139,7 @@ async def own_redis(tmp_path: Path) -> AsyncIterator[tuple[Valkey, Supervisor]]:
 
 
 async def until_counted(limits: RedisLimits) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while await limits.take("again", 1000) is None:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)

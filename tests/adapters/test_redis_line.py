@@ -9,6 +9,7 @@ import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from adapters.redis_line import RedisLine
+from tests.workers.processes import until
 
 
 @pytest.fixture
@@ -51,8 +52,13 @@ async def test_a_connection_that_the_server_ended_is_opened_again(
 ) -> None:
     name = await line.ask("CLIENT", "ID")
     waiting = asyncio.create_task(line.ask("BLPOP", "line:nothing", 30))
-    await asyncio.sleep(0.05)
     async with redis.asyncio.Redis.from_url(redis_url) as other:
+
+        async def is_blocked() -> bool:
+            clients = await other.client_list()
+            return any(one["id"] == str(name) and "b" in one["flags"] for one in clients)
+
+        await until(is_blocked)
         await other.execute_command("CLIENT", "KILL", "ID", name)
     with pytest.raises(RedisError):
         await waiting

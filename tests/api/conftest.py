@@ -1,6 +1,6 @@
 """Both apps in this process, on real servers, with the read models following."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
@@ -9,6 +9,13 @@ from adapters.runtime import Runtime, open_api_runtime, open_internal_runtime
 from adapters.settings import Settings
 from api import app, internal_app
 from tests.kit.http import ApiClient, followed, new_id, serving
+from tests.kit.patience import patience
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patience() -> Iterator[None]:
+    with patience():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from workers import jobs, reactor
 
 @pytest.fixture(scope="module")
 async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    patient = msgspec.structs.replace(settings, placement_wait_seconds=20)
+    patient = msgspec.structs.replace(settings, placement_wait_seconds=60)
     async with open_api_runtime(patient) as opened:
         yield opened
 
@@ -72,7 +72,7 @@ async def gone(runtime: Runtime, *files: JSON) -> None:
     async def nowhere() -> bool:
         return not [file for file in files if await public(runtime, file) is not None]
 
-    await until(nowhere, seconds=20)
+    await until(nowhere)
 
 
 async def there(runtime: Runtime, file: JSON) -> bytes:
@@ -85,7 +85,7 @@ async def there(runtime: Runtime, file: JSON) -> bytes:
         found[:] = [] if body is None else [body]
         return bool(found)
 
-    await until(served, seconds=20)
+    await until(served)
     return found[0]
 
 

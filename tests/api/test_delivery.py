@@ -11,18 +11,21 @@ from adapters.settings import Settings
 from api.app import create_app
 from api.delivery import KEY_SECONDS, LINK_SECONDS
 from tests.kit.http import JSON, ApiClient, refused, serving
+from tests.workers.processes import until
 
 METHODS = ["GET", "HEAD"]
 
 
 async def seen(http: httpx.AsyncClient, path: str, status: int = 302) -> httpx.Response:
     """The answer once the file list has caught up."""
-    for _ in range(100):
-        answer = await http.get(path)
-        if answer.status_code == status:
-            return answer
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{path}: {answer.status_code} {answer.text}")
+    found: list[httpx.Response] = []
+
+    async def as_wanted() -> bool:
+        found[:] = [await http.get(path)]
+        return found[0].status_code == status
+
+    await until(as_wanted)
+    return found[0]
 
 
 def paths(file: JSON) -> list[str]:
@@ -83,6 +86,7 @@ async def test_while_the_database_is_away_everybody_is_told(settings: Settings) 
         open_api_runtime(away) as runtime,
         serving(create_app(runtime)) as http,
     ):
+        runtime.pool.timeout = 1
         path = "/m/media_0123456789abcdef"
         answers = await asyncio.gather(*(http.get(path) for _ in range(5)))
     for answer in answers:

@@ -12,9 +12,9 @@ from adapters.settings import Settings
 from api import app, on_demand
 from api.delivery import KEY_SECONDS, LINK_SECONDS
 from tests.kit.edge import serving_edge
-from tests.kit.http import JSON, ApiClient, refused, serving
+from tests.kit.http import JSON, ApiClient, refused, serving, state_of
 from tests.kit.samples import sample
-from tests.workers.processes import running
+from tests.workers.processes import running, until
 from workers import jobs, reactor
 
 JPEG: dict[str, Any] = {"contentType": "image/jpeg", "fileName": "hero.jpg"}
@@ -40,13 +40,11 @@ async def pointed(
 ) -> httpx.Response:
     """The redirect; asked for again while it is still being made."""
     headers = {} if accept is None else {"accept": accept}
-    for _ in range(10):
-        answer = await http.request(method, path, headers=headers)
-        if answer.status_code != 409:
-            return answer
-        refused(answer, 409, "RENDITION_PENDING")
-        assert int(answer.headers["retry-after"]) > 0
-    raise AssertionError(answer.text)
+    async with asyncio.timeout(60):
+        while (answer := await http.request(method, path, headers=headers)).status_code == 409:
+            refused(answer, 409, "RENDITION_PENDING")
+            assert int(answer.headers["retry-after"]) > 0
+    return answer
 
 
 async def count(client: ApiClient, file: JSON, name: str) -> int:
@@ -58,18 +56,22 @@ async def test_few_are_waited_for_at_once_and_none_for_long(
     runtime: Runtime, client: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody makes any here: it stands before the first test that has workers."""
-    monkeypatch.setattr(on_demand, "WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(on_demand, "WAIT_SECONDS", 5.0)
     monkeypatch.setattr(on_demand.OnDemand.__init__, "__kwdefaults__", {"most": 2})
     files = [await upload(client) for _ in range(3)]
-    async with serving(app.create_app(runtime)) as http:
-        clock = asyncio.get_running_loop().time
-        began = clock()
+    asgi = app.create_app(runtime)
+    waits: on_demand.OnDemand = state_of(asgi)["on_demand"]
+
+    async def both_wait() -> bool:
+        return len(waits._waits) == 2
+
+    async with serving(asgi) as http:
         asking = [
             asyncio.create_task(http.get(f"/m/{file['id']}?variant={OG}")) for file in files[:2]
         ]
-        await asyncio.sleep(0.3)
+        await until(both_wait)
         over = await http.get(f"/m/{files[2]['id']}?variant={OG}")
-        assert clock() - began < 1
+        assert not any(task.done() for task in asking)
         refused(over, 409, "RENDITION_PENDING")
         # Who asks for what is waited for already takes no more room.
         same = await http.get(f"/m/{files[0]['id']}?variant={OG}")
@@ -121,10 +123,11 @@ async def test_what_is_ready_is_found_without_asking_the_log(
     async def never(*_: object, **__: object) -> None:
         raise AssertionError("the log was asked")
 
-    for _ in range(100):
-        if (await client.get(f"/files/{file['id']}")).json()["variants"][OG]["status"] == "ready":
-            break
-        await asyncio.sleep(0.05)
+    async def listed() -> bool:
+        shown = (await client.get(f"/files/{file['id']}")).json()
+        return bool(shown["variants"].get(OG, {}).get("status") == "ready")
+
+    await until(listed)
     monkeypatch.setattr(on_demand.OnDemand, "ready", never)
     assert (await http.get(path)).status_code == 302
 
@@ -185,11 +188,12 @@ async def test_resolve_knows_the_variant_of_public_files(
     link = f"{settings.delivery_url}/cdn/{public['key']}?variant={OG}"
     assert await urls() == [link, None, None]
     ready = (await pointed(http, f"/m/{public['id']}?variant={OG}")).headers["location"]
-    for _ in range(100):
-        if (found := await urls()) != [link, None, None]:
-            break
-        await asyncio.sleep(0.05)
-    assert found == [ready, None, None]
+
+    async def told() -> bool:
+        return await urls() != [link, None, None]
+
+    await until(told)
+    assert await urls() == [ready, None, None]
     wrong = await internal.post("/internal/resolve", json={"mediaIds": ids, "variant": "x"})
     refused(wrong, 400, "INVALID_FIELD", "variant")
 
@@ -206,12 +210,12 @@ async def test_a_private_file_s_variant_is_served_to_whoever_has_the_signed_url(
         by = ApiClient(http, tenant=client.tenant, user=client.user)
         file = await upload(by, isPublic=False)
         body = {"variant": OG, "expiresIn": 60}
-        for _ in range(10):
-            answer = await by.send("POST", f"/files/{file['id']}/signed-url", json=body)
-            if answer.status_code != 409:
-                break
+        path = f"/files/{file['id']}/signed-url"
+        async with asyncio.timeout(60):
+            while (answer := await by.query("POST", path, json=body)).status_code == 409:
+                refused(answer, 409, "RENDITION_PENDING")
         assert answer.status_code == 200, answer.text
-        async with httpx.AsyncClient(trust_env=False) as browser:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as browser:
             got = await browser.get(answer.json()["url"])
         assert got.status_code == 200
         assert got.headers["content-type"] == "image/jpeg"

@@ -67,7 +67,7 @@ async def browser(settings: Settings, tmp_path: Path) -> AsyncIterator[httpx.Asy
         async with (
             open_gateway(settings, built=built) as gateway,
             serving(gateway) as own,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}", timeout=60) as client,
         ):
             yield client
 
@@ -165,7 +165,7 @@ async def test_a_service_that_does_not_answer_is_a_502_in_the_envelope(
     async with (
         open_gateway(away, built=tmp_path) as gateway,
         serving(gateway) as own,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}", timeout=60) as client,
     ):
         answer = await client.get("/api/media/files")
         page = await client.get("/dashboard/media")
@@ -194,12 +194,12 @@ async def test_a_live_stream_ends_upstream_when_its_reader_goes(
         serving(endless) as port,
         open_gateway(msgspec.structs.replace(settings, port=port), built=tmp_path) as gateway,
         serving(gateway) as own,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}", timeout=60) as client,
     ):
         async with client.stream("GET", "/api/media/files/events") as stream:
             assert await anext(stream.aiter_raw()) == b"id: 1\n\n"
             assert not ended.is_set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await ended.wait()
 
 
@@ -234,10 +234,12 @@ def test_the_process_serves_and_ends_when_it_is_asked_to(settings: Settings) -> 
         env=environment(settings, MEDIA_WEB_PORT=str(port)),
     )
     try:
-        with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=9)) as client:
+        with httpx.Client(
+            trust_env=False, transport=httpx.HTTPTransport(retries=9), timeout=60
+        ) as client:
             answer = client.get(f"http://127.0.0.1:{port}/api/session")
         process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=20)
+        code = process.wait(timeout=60)
     finally:
         process.kill()
         process.wait()

@@ -34,7 +34,9 @@ async def store(edge: Settings) -> AsyncIterator[R2ObjectStore]:
 
 @pytest.fixture(scope="module")
 async def browser(edge: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=edge.public_base_url, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=edge.public_base_url, trust_env=False, timeout=60
+    ) as client:
         yield client
 
 
@@ -334,7 +336,7 @@ async def test_a_store_that_is_away_is_said_and_not_kept(settings: Settings) -> 
     async with (
         serving_edge(with_no_store) as edge,
         R2ObjectStore.open(edge) as store,
-        httpx.AsyncClient(base_url=edge.public_base_url, trust_env=False) as browser,
+        httpx.AsyncClient(base_url=edge.public_base_url, trust_env=False, timeout=60) as browser,
     ):
         signed = signed_put(store, new_key(), b"hello")
         assert (await put(browser, signed, b"hello")).status_code == 503

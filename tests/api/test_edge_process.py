@@ -50,10 +50,12 @@ def test_the_process_serves_and_ends_when_it_is_asked_to(
         env=environment(settings, MEDIA_EDGE_PORT=str(port)),
     )
     try:
-        with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=9)) as client:
+        with httpx.Client(
+            trust_env=False, transport=httpx.HTTPTransport(retries=9), timeout=60
+        ) as client:
             answer = client.get(f"http://127.0.0.1:{port}/none.png")
         process.send_signal(number)
-        code = process.wait(timeout=20)
+        code = process.wait(timeout=60)
     finally:
         process.kill()
         process.wait()

@@ -32,7 +32,9 @@ async def store(edge: Settings) -> AsyncIterator[R2ObjectStore]:
 
 @pytest.fixture(scope="module")
 async def browser(edge: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=edge.public_base_url, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=edge.public_base_url, trust_env=False, timeout=60
+    ) as client:
         yield client
 
 

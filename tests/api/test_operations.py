@@ -10,6 +10,7 @@ from adapters.runtime import Runtime, open_api_runtime
 from adapters.settings import Settings
 from api import app
 from tests.kit.http import ApiClient, refused, serving
+from tests.workers.processes import until
 
 
 async def test_health_is_exactly_this_and_asks_nobody(http: httpx.AsyncClient) -> None:
@@ -21,15 +22,18 @@ async def test_health_is_exactly_this_and_asks_nobody(http: httpx.AsyncClient) -
 
 
 async def test_ready_names_every_dependency(client: ApiClient) -> None:
-    await client.upload()
-    answer = await client.http.get("/ready")
-    assert answer.status_code == 200
-    assert answer.json() == {
+    async def ready() -> bool:
+        return (await client.http.get("/ready")).status_code == 200
+
+    # Each follower has started.
+    await until(ready)
+    assert (await client.http.get("/ready")).json() == {
         "status": "ok",
         "checks": {"postgres": "ok", "redis": "ok", "objectStore": "ok", "projections": "ok"},
     }
 
 
+@pytest.mark.usefixtures("_followers")
 @pytest.mark.parametrize(
     ("changes", "failed"),
     [
@@ -48,11 +52,18 @@ async def test_not_ready_is_503_and_says_what_is_away(
         open_api_runtime(msgspec.structs.replace(settings, **changes)) as runtime,
         serving(app.create_app(runtime)) as http,
     ):
-        answer = await http.get("/ready")
+        if "database_url" in changes:
+            runtime.pool.timeout = 1
+
+        async def as_told() -> bool:
+            answer = await http.get("/ready")
+            assert answer.status_code == 503
+            checks = answer.json()["checks"]
+            return {name for name, state in checks.items() if state != "ok"} == failed
+
+        # Until each follower has started, their check fails too.
+        await until(as_told)
         assert (await http.get("/health")).status_code == 200
-    assert answer.status_code == 503
-    checks = answer.json()["checks"]
-    assert {name for name, state in checks.items() if state != "ok"} == failed
 
 
 async def test_the_documentation_is_there_only_where_it_is_wanted(

@@ -15,11 +15,15 @@ from psycopg import AsyncConnection
 
 from adapters.settings import Settings
 from adapters.settings_checks import LONGEST_INGEST_WAIT
-from api.process import DRAIN_SECONDS
+from api.process import DRAIN_SECONDS, FIRST_REQUEST_SECONDS
 from tests.kit.http import ApiClient, asked
 from tests.workers.processes import process
 
 ROOT = Path(__file__).parents[2]
+SECONDS = 60.0
+"""Patience, not a measure: the machine may be busy with other tests."""
+BEFORE_THE_DRAIN_ENDS = DRAIN_SECONDS - FIRST_REQUEST_SECONDS
+ATTEMPTS = 5
 HEALTH_REQUEST = b"GET /health HTTP/1.1\r\nhost: media\r\nconnection: close\r\n\r\n"
 
 
@@ -49,6 +53,20 @@ async def started(
         yield child, url
 
 
+@contextlib.asynccontextmanager
+async def connected(
+    url: str,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    address = httpx.URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
 @pytest.mark.parametrize("module", ["api.app", "api.internal_app"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_an_idle_process_ends_at_once_with_0(
@@ -57,17 +75,19 @@ async def test_an_idle_process_ends_at_once_with_0(
     async with started(module, settings) as (child, _):
         child.send_signal(number)
         # Less than a drain takes that waits for somebody; a busy machine needs some of it.
-        assert await asyncio.wait_for(child.wait(), 20) == 0
+        assert await asyncio.wait_for(child.wait(), BEFORE_THE_DRAIN_ENDS) == 0
 
 
 async def test_a_request_in_flight_is_finished_and_nothing_new_is_taken(
     settings: Settings,
 ) -> None:
-    async with started("api.app", settings) as (child, url):
+    async with (
+        started("api.app", settings) as (child, url),
+        httpx.AsyncClient(base_url=url, timeout=SECONDS) as http,
+        connected(url) as (reader, writer),
+    ):
         body = json.dumps(asked()).encode()
-        client = ApiClient(httpx.AsyncClient(base_url=url), tenant="ls_drain")
-        address = httpx.URL(url)
-        reader, writer = await asyncio.open_connection(address.host, address.port)
+        client = ApiClient(http, tenant="ls_drain")
         lines = [
             "POST /upload/presign HTTP/1.1",
             "host: media",
@@ -84,12 +104,10 @@ async def test_a_request_in_flight_is_finished_and_nothing_new_is_taken(
                 await client.http.get("/health")
         assert child.returncode is None
         writer.write(body[10:])
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), SECONDS)
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"uploadUrl" in answer
-        writer.close()
-        await client.http.aclose()
-        assert await asyncio.wait_for(child.wait(), 10) == 0
+        assert await asyncio.wait_for(child.wait(), SECONDS) == 0
 
 
 async def test_who_waits_for_an_ingest_is_answered_before_the_process_ends(
@@ -98,17 +116,17 @@ async def test_who_waits_for_an_ingest_is_answered_before_the_process_ends(
     assert LONGEST_INGEST_WAIT < DRAIN_SECONDS < 30
     async with (
         started("api.app", settings) as (child, url),
-        httpx.AsyncClient(base_url=url) as http,
+        httpx.AsyncClient(base_url=url, timeout=SECONDS) as http,
     ):
         client = ApiClient(http, tenant="ls_waits")
         body = {"url": "https://example.com/a.png", "serviceCode": "blog"}
         recorded = "SELECT 1 FROM ingest_sources WHERE owner = 't:ls_waits'"
         # Nobody fetches it: there are no workers here.
         waiting = asyncio.create_task(
-            client.send("POST", "/upload/ingest-url", json=body, headers={"prefer": "wait=3"})
+            client.send("POST", "/upload/ingest-url", json=body, headers={"prefer": "wait=10"})
         )
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(SECONDS),
             await AsyncConnection.connect(
                 settings.database_url, autocommit=True, options="-c role=media_worker"
             ) as database,
@@ -117,56 +135,62 @@ async def test_who_waits_for_an_ingest_is_answered_before_the_process_ends(
                 await asyncio.sleep(0.02)
         child.send_signal(signal.SIGTERM)
         assert (await waiting).status_code == 202
-        assert await asyncio.wait_for(child.wait(), 10) == 0
+        assert await asyncio.wait_for(child.wait(), SECONDS) == 0
 
 
 async def test_who_is_connected_may_still_ask_and_who_waits_to_be_taken_in_is(
     settings: Settings,
 ) -> None:
-    async with started("api.app", settings) as (child, url):
-        address = httpx.URL(url)
+    for _ in range(ATTEMPTS):
+        if await asked_in_time(settings):
+            return
+    raise AssertionError("the requests were never sent as soon as they have to be")
+
+
+async def asked_in_time(settings: Settings) -> bool:
+    """Whether the requests were sent within the time that those who are connected have for it."""
+    clock = asyncio.get_running_loop().time
+    async with (
+        started("api.app", settings) as (child, url),
+        contextlib.AsyncExitStack() as stack,
+    ):
         # The kernel takes these in while the process cannot: they stand in the listener's queue.
         child.send_signal(signal.SIGSTOP)
-        connected = [await asyncio.open_connection(address.host, address.port) for _ in range(20)]
-        for _, writer in connected[:10]:
+        streams = [await stack.enter_async_context(connected(url)) for _ in range(20)]
+        for _, writer in streams[:10]:
             writer.write(HEALTH_REQUEST)
         child.send_signal(signal.SIGTERM)
+        stopped = clock()
         child.send_signal(signal.SIGCONT)
-        while True:
-            try:
-                _, probe = await asyncio.open_connection(address.host, address.port)
-            except ConnectionError:
-                break
-            probe.close()
-            await asyncio.sleep(0.01)
-        for _, writer in connected[10:]:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                async with connected(url):
+                    await asyncio.sleep(0.01)
+        for _, writer in streams[10:]:
             writer.write(HEALTH_REQUEST)
-        for reader, writer in connected:
-            answer = await asyncio.wait_for(reader.read(), 10)
+        in_time = clock() - stopped < FIRST_REQUEST_SECONDS
+        for reader, _ in streams if in_time else streams[:10]:
+            answer = await asyncio.wait_for(reader.read(), SECONDS)
             assert answer.startswith(b"HTTP/1.1 200"), answer
-            writer.close()
-        assert await asyncio.wait_for(child.wait(), 10) == 0
+        assert await asyncio.wait_for(child.wait(), SECONDS) == 0
+    return in_time
 
 
 async def test_who_is_connected_and_never_asks_holds_nothing_up(settings: Settings) -> None:
-    async with started("api.app", settings) as (child, url):
-        address = httpx.URL(url)
-        reader, writer = await asyncio.open_connection(address.host, address.port)
+    async with started("api.app", settings) as (child, url), connected(url) as (reader, _):
         child.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
-        assert await asyncio.wait_for(child.wait(), 10) == 0
-        writer.close()
+        async with asyncio.timeout(BEFORE_THE_DRAIN_ENDS):
+            assert await reader.read() == b""
+            assert await child.wait() == 0
 
 
 async def test_bytes_that_are_no_http_do_no_harm(settings: Settings) -> None:
     async with started("api.app", settings) as (_, url):
-        address = httpx.URL(url)
         for garbage in (b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"\0" * 100):
-            reader, writer = await asyncio.open_connection(address.host, address.port)
-            writer.write(garbage + b"\r\n\r\n")
-            await asyncio.wait_for(reader.read(), 10)
-            writer.close()
-        async with httpx.AsyncClient() as http:
+            async with connected(url) as (reader, writer):
+                writer.write(garbage + b"\r\n\r\n")
+                await asyncio.wait_for(reader.read(), SECONDS)
+        async with httpx.AsyncClient(timeout=SECONDS) as http:
             assert (await http.get(f"{url}/health")).status_code == 200
 
 
@@ -176,7 +200,7 @@ async def test_a_taken_port_is_said_and_the_process_ends(settings: Settings) -> 
         taken.listen()
         port = taken.getsockname()[1]
         async with process("api.app", msgspec.structs.replace(settings, port=port)) as child:
-            assert await asyncio.wait_for(child.wait(), 20) == 1
+            assert await asyncio.wait_for(child.wait(), SECONDS) == 1
 
 
 @pytest.mark.parametrize(
@@ -191,12 +215,9 @@ async def test_a_taken_port_is_said_and_the_process_ends(settings: Settings) -> 
 async def test_what_the_server_cannot_read_is_answered_with_the_envelope_too(
     settings: Settings, request_: bytes
 ) -> None:
-    async with started("api.app", settings) as (_, url):
-        address = httpx.URL(url)
-        reader, writer = await asyncio.open_connection(address.host, address.port)
+    async with started("api.app", settings) as (_, url), connected(url) as (reader, writer):
         writer.write(request_)
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-        writer.close()
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"\r\nx-content-type-options: nosniff\r\n" in head
     assert json.loads(body)["code"] == "INVALID_FIELD"

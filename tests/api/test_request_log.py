@@ -35,13 +35,22 @@ WEBHOOKS = {route.opt["event"] for route in webhooks.ROUTES}
 """test_the_routes_of_webhooks_leave_one_line_each."""
 
 
+def last_of(lines: Lines, event: str) -> dict[str, Any]:
+    """The line of a route; of one asked again while its read model was behind, the last."""
+    found = lines.of(event)
+    assert len({line["requestId"] for line in found}) == len(found)
+    return found[-1]
+
+
 async def test_the_routes_of_webhooks_leave_one_line_each(client: ApiClient, lines: Lines) -> None:
     keeper = client.but(permissions="media:webhooks.write")
     body = {"url": "https://hooks.example.com/", "eventTypes": ["media.uploaded"]}
     webhook = (await keeper.send("POST", "/webhooks", json=body)).json()
     path = f"/webhooks/{webhook['id']}"
-    for route in ("/webhooks", path, f"{path}/deliveries"):
+    for route in ("/webhooks", path):
         assert (await keeper.get(route)).status_code == 200
+    # Nobody fans out here: what follows the position would be waited for in vain.
+    assert (await keeper.send("GET", f"{path}/deliveries")).status_code == 200
     for route, asked_for in (
         ("rotate-secret", None),
         ("ping", None),
@@ -53,7 +62,7 @@ async def test_the_routes_of_webhooks_leave_one_line_each(client: ApiClient, lin
     await keeper.send("PATCH", path, json={"status": "paused"})
     await keeper.send("DELETE", path)
     for event in WEBHOOKS:
-        (line,) = lines.of(event)
+        line = last_of(lines, event)
         of_one = set() if event == "media.webhooks.list" else {"webhookId"}
         if event not in {"media.webhooks.list", "media.webhooks.get", "media.webhooks.deliveries"}:
             of_one = of_one | {"commandId"}
@@ -114,7 +123,7 @@ async def test_every_route_of_the_public_app_leaves_one_line_with_all_that_is_kn
     of_all = {*known, "media.upload.ingest", "media.files.events", *WEBHOOKS, *DELIVERY}
     assert of_all == {route.opt["event"] for route in PUBLIC_ROUTES} - QUIET
     for event, fields in known.items():
-        (line,) = lines.of(event)
+        line = last_of(lines, event)
         assert set(line) == ALWAYS | fields, event
         expected = {"tenantId": client.tenant, "userId": client.user, "mediaId": media_id}
         expected |= {"mimeType": "image/png", "fileSize": asked()["fileSize"]}

@@ -69,7 +69,7 @@ async def test_what_the_document_allows_is_accepted_and_what_it_forbids_refused(
     # Nobody fetches here, and nobody moves bytes.
     settings = msgspec.structs.replace(settings, ingest_wait_seconds=0, placement_wait_seconds=0)
     async with started("api.app", settings) as (_, url):
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             client = ApiClient(http, tenant="ls_schemathesis")
             document.write_bytes(await document_with_files(client))
             headers = [part for pair in client.headers.items() for part in ("-H", ": ".join(pair))]

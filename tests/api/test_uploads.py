@@ -159,8 +159,8 @@ async def test_a_hostile_name_is_kept_and_goes_nowhere_else(client: ApiClient, n
     assert file["fileName"] == {"e\u0301.png": "\u00e9.png"}.get(name, name)
     assert re.fullmatch(rf"{client.tenant}/blog/\d{{4}}/\d\d/[A-Za-z0-9]{{16}}\.png", file["key"])
     assert await client.names(search=name.strip()[:60]) == [file["fileName"]]
-    download = await client.send("GET", f"/files/{file['id']}/download")
-    async with httpx.AsyncClient() as browser:
+    download = await client.get(f"/files/{file['id']}/download")
+    async with httpx.AsyncClient(timeout=60) as browser:
         stored = await browser.get(download.headers["location"])
     assert stored.content == PNG
     assert set(stored.headers.get_list("set-cookie")) == set()
@@ -174,7 +174,7 @@ async def test_a_private_file_has_no_url_and_can_be_downloaded(client: ApiClient
     assert (file["isPublic"], file["url"]) == (False, None)
     answer = await client.get(f"/files/{file['id']}/download")
     assert answer.status_code == 302
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         stored = await browser.get(answer.headers["location"])
     assert stored.content == PNG
     assert stored.headers["content-disposition"].startswith("attachment")
@@ -185,7 +185,7 @@ async def test_a_drawing_is_served_sanitised_with_the_size_it_has_then(client: A
     file = await client.upload(body=hostile, fileName="a.svg", contentType="image/svg+xml")
     assert file["fileSize"] != len(hostile)
     answer = await client.get(f"/files/{file['id']}/download")
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         stored = await browser.get(answer.headers["location"])
     assert len(stored.content) == file["fileSize"]
     assert b"script" not in stored.content
@@ -213,15 +213,12 @@ async def test_the_status_of_an_upload_follows_its_life(client: ApiClient) -> No
 
 
 async def test_a_slow_verification_is_202_and_the_status_tells_how_it_went(
-    runtime: Runtime, client: ApiClient
+    runtime: Runtime, client: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime.uploads._complete_wait = timedelta(0)
-    try:
-        presigned = await client.presign()
-        await client.put(presigned)
-        answer = await client.complete(presigned["mediaId"])
-    finally:
-        runtime.uploads._complete_wait = timedelta(seconds=10)
+    monkeypatch.setattr(runtime.uploads, "_complete_wait", timedelta(0))
+    presigned = await client.presign()
+    await client.put(presigned)
+    answer = await client.complete(presigned["mediaId"])
     media_id = presigned["mediaId"]
     assert answer.status_code == 202
     assert answer.json() == {

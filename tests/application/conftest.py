@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -8,6 +8,13 @@ from application.deletion import Deletion
 from application.uploads import Uploads
 from tests.kit.faults import FaultyObjectStore
 from tests.kit.library import Library, deletion_over, uploads_over
+from tests.kit.patience import patience
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patience() -> Iterator[None]:
+    with patience():
+        yield
 
 
 @pytest.fixture(scope="module")

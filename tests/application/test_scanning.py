@@ -213,10 +213,10 @@ async def test_malware_found_by_a_worker_is_rejected_as_in_a_request(
 async def test_a_slow_scanner_keeps_no_request_waiting(
     library: Library, uploads: Uploads, scanner: FaultyScanner
 ) -> None:
-    uploads._complete_wait = timedelta(seconds=1)
-    scanner.seconds = 60
+    uploads._complete_wait = timedelta(seconds=5)
+    scanner.seconds = 120
     pending = await stored(library, sample(PDF))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         answer = await uploads.complete_upload(complete(pending), library.context())
     assert isinstance(answer, VerificationPending)
     assert answer.processing == "scanning"

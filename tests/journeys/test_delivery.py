@@ -7,7 +7,7 @@ import pytest
 
 from tests.kit.person import Person
 from tests.kit.samples import sample
-from tests.kit.up import Up, wait_until
+from tests.kit.up import SECONDS, Up, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -17,14 +17,14 @@ OG = "og_1200x630"
 
 def followed(anybody: httpx.Client, url: str) -> httpx.Response:
     """What a browser gets in the end; a variant is asked for again while it is made."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + SECONDS
     while (answer := anybody.get(url, follow_redirects=True)).status_code == 409:
         assert time.monotonic() < deadline
     return answer
 
 
 def test_a_picture_is_delivered_to_anybody_and_after_its_delete_to_nobody(up: Up) -> None:
-    with Person(up.run, "ls_delivery") as person, httpx.Client(timeout=30) as anybody:
+    with Person(up.run, "ls_delivery") as person, httpx.Client(timeout=SECONDS) as anybody:
         presigned = person.presign("hero.jpg", KIND).json()
         person.put(presigned, KIND)
         assert person.complete(presigned).status_code == 200
@@ -52,7 +52,7 @@ def test_a_picture_is_delivered_to_anybody_and_after_its_delete_to_nobody(up: Up
             wait_until(lambda url=url: anybody.get(url).status_code == 404)  # type: ignore[misc]
 
         def purged() -> set[str]:
-            history = person.api.get(f"/files/{media_id}/history").json()["items"]
+            history = person.seen(f"/files/{media_id}/history", deleted).json()["items"]
             told = [one["data"]["urls"] for one in history if "cache_purged" in one["type"]]
             return {url for urls in told for url in urls}
 

@@ -24,22 +24,18 @@ def test_a_real_file_is_ingested_served_and_deleted(up: Up, source: str, mime_ty
 
 
 def ingest_and_delete(person: Person, source: str, mime_type: str) -> None:
-    api = person.api
     extension = MEDIA_TYPES[mime_type].extension
     url = f"http://{source}/Gr%C3%B6%C3%9Fe.{extension}?token=secret"
-    answer = api.post("/upload/ingest-url", json={"url": url, "serviceCode": "blog"})
+    answer = person.ingest(url)
     assert answer.status_code == 200, answer.text
     file = answer.json()
     assert (file["fileName"], file["mimeType"]) == (f"Größe.{extension}", mime_type)
     served = person.bucket.get(file["url"])
     assert (served.status_code, served.headers["content-type"]) == (200, mime_type)
     assert len(served.content) == file["fileSize"]
-    deleted = api.delete(f"/files/{file['id']}")
+    deleted = person.api.delete(f"/files/{file['id']}")
     wait_until(lambda: person.bucket.get(file["url"]).status_code == 404)
-    history = api.get(
-        f"/files/{file['id']}/history",
-        headers={"media-position": deleted.headers["media-position"]},
-    )
+    history = person.seen(f"/files/{file['id']}/history", deleted)
     assert "secret" not in history.text
     told = [item["type"].split(".")[1] for item in history.json()["items"]]
     # Between them stands what was found in the file and made from it.
@@ -53,5 +49,4 @@ def test_what_is_not_permitted_is_refused(up: Up, source: str) -> None:
             (up.run["api"], "SSRF_BLOCKED"),
             ("http://169.254.169.254/latest/meta-data/", "SSRF_BLOCKED"),
         ):
-            answer = person.api.post("/upload/ingest-url", json={"url": url, "serviceCode": "blog"})
-            assert answer.json()["code"] == code
+            assert person.ingest(url).json()["code"] == code

@@ -31,7 +31,7 @@ NEEDED = "needs clamd"
 """What the reason of a skipped test begins with; counted in the last lines of a run."""
 SIGNATURE = "MediaTests.Eicar"
 PACKAGE = "clamav-daemon"
-START_SECONDS = 30
+START_SECONDS = 60
 APT_SECONDS = 120
 
 
@@ -112,7 +112,7 @@ def _configuration(home: Path, port: int, changes: dict[str, str]) -> str:
 
 
 async def _until_it_works(supervisor: Supervisor, address: str) -> None:
-    scanner = ClamdScanner(ScannerAddress.parse(address), ScanLimits(total_seconds=5))
+    scanner = ClamdScanner(ScannerAddress.parse(address), ScanLimits(total_seconds=15))
     deadline = time.monotonic() + START_SECONDS
     while (trouble := await ScannerCheck(scanner).find_trouble()) is not None:
         if "clamd" not in supervisor.pids:

@@ -33,6 +33,9 @@ class FakeCloudflare:
         self.silent = 0
         """So many calls are answered by closing the connection."""
         self.slow_seconds = 0.0
+        self.answers = asyncio.Event()
+        """While it is not set, every call hangs."""
+        self.answers.set()
 
     @property
     def purged(self) -> set[str]:
@@ -55,6 +58,7 @@ class FakeCloudflare:
         self.asked += 1
         self.at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.slow_seconds)
+        await self.answers.wait()
         if self.silent:
             self.silent -= 1
             raise ConnectionAbortedError
@@ -110,6 +114,7 @@ async def serving_cloudflare(
     try:
         yield settings, fake
     finally:
+        fake.answers.set()
         server.should_exit = True
         await task
         listening.close()

@@ -18,7 +18,7 @@ import pytest
 
 from adapters.settings import Settings
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import httpx
 from litestar.types import ASGIApp
 
 from adapters.settings import DEVELOPMENT_GATEWAY_KEY, Settings
+from projections.waiting import WAIT_SECONDS
 from tests.kit import written
 from tests.kit.contract import check_documented
 from tests.kit.library import PNG
@@ -18,12 +19,22 @@ from workers import projector
 WRITER = "media:files.read media:files.write"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><rect width="4"/></svg>'
 JSON = dict[str, Any]
+SECONDS = 60.0
+"""Patience, not a measure: the machine may be busy with other tests."""
 
 
 def serving(app: ASGIApp) -> httpx.AsyncClient:
     """A client of an app in this process."""
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://media.internal")
+
+
+def state_of(app: ASGIApp) -> Any:
+    """What the app keeps, below all that is wrapped around it."""
+    innermost: Any = app
+    while not hasattr(innermost, "state"):
+        innermost = innermost._app
+    return innermost.state
 
 
 def new_id(prefix: str) -> str:
@@ -85,8 +96,27 @@ class ApiClient:
 
     async def get(self, path: str, **parameters: Any) -> httpx.Response:
         """A query that sees all this client wrote."""
+        return await self.query("GET", path, params=parameters)
+
+    async def query(self, method: str, path: str, **rest: Any) -> httpx.Response:
+        """Sees all this client wrote: asked again while a read model is further behind than that.
+
+        A refusal names no position, but what is answered sooner than a query waits is not behind.
+        """
         headers = {"media-position": self.position}
-        return await self.send("GET", path, params=parameters, headers=headers)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + SECONDS
+        while True:
+            began = clock()
+            answer = await self.send(method, path, headers=headers, **rest)
+            seen = int(answer.headers.get("media-position", "0"))
+            if (
+                seen >= int(headers["media-position"])
+                or answer.is_server_error
+                or clock() - began < WAIT_SECONDS
+                or clock() > deadline
+            ):
+                return answer
 
     async def presign(self, *, headers: Mapping[str, str] | None = None, **changes: Any) -> JSON:
         answer = await self.send("POST", "/upload/presign", json=asked(**changes), headers=headers)
@@ -95,7 +125,7 @@ class ApiClient:
 
     async def put(self, presigned: JSON, body: bytes = PNG) -> httpx.Response:
         """What a browser does with a presigned upload."""
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=SECONDS) as browser:
             return await browser.put(
                 presigned["uploadUrl"], content=body, headers=presigned["headers"]
             )
@@ -111,7 +141,10 @@ class ApiClient:
         presigned = await self.presign(fileSize=len(body), **changes)
         stored = await self.put(presigned, body)
         assert stored.status_code == 200, stored.text
-        completed = await self.complete(presigned["mediaId"])
+        async with asyncio.timeout(SECONDS):
+            # 202: the verification takes longer than a request waits.
+            while (completed := await self.complete(presigned["mediaId"])).status_code == 202:
+                await asyncio.sleep(0.05)
         assert completed.status_code == 200, completed.text
         return dict(completed.json())
 

@@ -19,6 +19,7 @@ class HttpSource:
         self.idle = asyncio.Event()
         """Set while no connection is open."""
         self._connections = 0
+        self._serving: set[asyncio.Task[object]] = set()
         self.port = 0
 
     @property
@@ -29,10 +30,15 @@ class HttpSource:
         return f"http://{self.pair}{path}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         self._connections += 1
         self.busy.set()
         self.idle.clear()
-        with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        with suppress(
+            ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError
+        ):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             length = next(
                 (
@@ -51,9 +57,17 @@ class HttpSource:
             else:
                 await answer(writer)
         writer.close()
+        self._serving.discard(task)
         self._connections -= 1
         if self._connections == 0:
             self.idle.set()
+
+    async def _let_go(self) -> None:
+        """End the answers that take for ever."""
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -66,6 +80,7 @@ async def http_source(tls: ssl.SSLContext | None = None) -> AsyncIterator[HttpSo
         yield source
     finally:
         server.close()
+        await source._let_go()
 
 
 def response(

@@ -25,7 +25,9 @@ from adapters.supervisor import Supervisor
 from tests.kit import written
 
 START_SECONDS = 60
-SMALL = {"shared_buffers": "64MB", "io_method": "sync", "max_wal_size": "256MB"}
+SMALL = {"shared_buffers": "64MB", "io_method": "sync", "max_wal_size": "256MB", "fsync": "off"}
+"""Whoever drops a database waits for a checkpoint, in a transaction that holds up the readers of
+all other databases: on a slow disk for a minute, if each file is to be synced."""
 
 Result = TypeVar("Result")
 
@@ -183,6 +185,7 @@ def container_servers() -> Iterator[Servers]:
         DockerContainer(images["postgres"])
         .with_env("POSTGRES_USER", "media")
         .with_env("POSTGRES_PASSWORD", password)
+        .with_command("postgres -c fsync=off")
         .with_exposed_ports(5432) as postgres,
         DockerContainer(images["valkey"]).with_exposed_ports(6379) as valkey,
         DockerContainer(images["s3"])

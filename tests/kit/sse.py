@@ -15,7 +15,7 @@ from litestar.types import ASGIApp
 from api.process import Server
 from tests.kit.http import JSON, ApiClient
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from projections.projection import Follower, Projection
 from projections.read_models import READ_MODELS
 from projections.rebuild import rebuild
 from projections.shadow import Progress
+from tests.kit.patience import patience
 
 TABLES = (
     "file_list_v2",
@@ -137,8 +138,9 @@ async def log(database: str) -> AsyncIterator[Log]:
     everything = ", ".join(("events", "checkpoints", "removed_tenants", *TABLES))
     async with await psycopg.AsyncConnection.connect(database) as connection:
         await connection.execute(f"TRUNCATE {everything}".encode())
-    api = await open_pool(database, role="media_api", size=4)
-    worker = await open_pool(database, role="media_worker", size=6)
+    with patience():
+        api = await open_pool(database, role="media_api", size=4)
+        worker = await open_pool(database, role="media_worker", size=6)
     yield Log(database, api, worker)
     await api.close()
     await worker.close()

@@ -57,13 +57,14 @@ async def test_a_model_that_is_behind_is_compared_as_far_as_it_has_come(log: Log
 async def test_a_model_is_compared_while_it_goes_on(log: Log) -> None:
     await log.append(Library(3).history(200))
     await log.follow()
-    comparing = asyncio.create_task(log.verify(FILES))
     number = 1000
-    while not comparing.done():
-        number += 1
-        await log.append(uploaded("t:ls_z", number))
-        await log.follow(READ_MODELS[FILES])
-    assert (await comparing).differences == 0
+    async with asyncio.TaskGroup() as group:
+        comparing = group.create_task(log.verify(FILES))
+        while not comparing.done():
+            number += 1
+            await log.append(uploaded("t:ls_z", number))
+            await log.follow(READ_MODELS[FILES])
+    assert comparing.result().differences == 0
 
 
 def stop_at(position: int) -> Callable[[int, int], None]:

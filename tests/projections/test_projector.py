@@ -23,7 +23,7 @@ async def stop(settings: Settings) -> AsyncIterator[asyncio.Event]:
     assert await running == 0
 
 
-async def reached(log: Log, position: int, *, seconds: float = 20) -> bool:
+async def reached(log: Log, position: int, *, seconds: float = 60) -> bool:
     return all(
         [
             await Checkpoints(log.api).wait_for(name, position, seconds=seconds) >= position
@@ -67,10 +67,12 @@ async def test_two_of_them_share_the_work_and_count_everything_once(
 ) -> None:
     second_stop = asyncio.Event()
     second = asyncio.create_task(main(settings, second_stop))
-    position = await log.append(Library(22).history(200))
-    assert await reached(log, position)
-    second_stop.set()
-    assert await second == 0
+    try:
+        position = await log.append(Library(22).history(200))
+        assert await reached(log, position)
+    finally:
+        second_stop.set()
+        assert await second == 0
     live = await log.everything()
     for name in READ_MODELS:
         await log.rebuild(name)

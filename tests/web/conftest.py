@@ -11,7 +11,7 @@ from tests.kit.http_source import HttpSource, http_source
 from tests.kit.up import Up
 
 counter = itertools.count(1)
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="package")
@@ -57,7 +57,7 @@ async def visitor(web: str, browser: Browser, worker_number: int) -> AsyncIterat
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     page = await context.new_page()
     one = Visitor(context, page, web=web, workspace=f"ls_{worker_number}_{next(counter)}")
     await one.become("owner")

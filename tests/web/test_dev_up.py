@@ -17,12 +17,14 @@ def test_it_says_where_to_click_and_serves_what_it_built(up: Up, web: str) -> No
     assert f"{web}/dashboard/media" in up.printed
     assert "web" in up.run["pids"]
     assert is_built()
-    assert httpx.get(f"{web}/dashboard/media").text == (BUILT / "index.html").read_text()
+    assert (
+        httpx.get(f"{web}/dashboard/media", timeout=60).text == (BUILT / "index.html").read_text()
+    )
 
 
 def test_the_first_page_needs_little_javascript(web: str) -> None:
-    page = httpx.get(f"{web}/dashboard/media").text
+    page = httpx.get(f"{web}/dashboard/media", timeout=60).text
     scripts = re.findall(r'(?:src|href)="(/[^"]+\.js)"', page)
     assert scripts
-    sizes = [len(gzip.compress(httpx.get(web + script).content)) for script in scripts]
+    sizes = [len(gzip.compress(httpx.get(web + script, timeout=60).content)) for script in scripts]
     assert sum(sizes) < FIRST_PAGE_BYTES

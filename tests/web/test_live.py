@@ -16,7 +16,9 @@ pytestmark = pytest.mark.timeout(180)
 async def colleague(visitor: Visitor) -> AsyncIterator[httpx.AsyncClient]:
     """An editor of the same workspace."""
     cookies = {"media_person": f"editor.{visitor.workspace}"}
-    async with httpx.AsyncClient(base_url=f"{visitor.web}/api/media", cookies=cookies) as client:
+    async with httpx.AsyncClient(
+        base_url=f"{visitor.web}/api/media", cookies=cookies, timeout=60
+    ) as client:
         yield client
 
 

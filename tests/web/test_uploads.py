@@ -145,6 +145,8 @@ async def test_the_tray_survives_navigation_and_an_upload_can_be_cancelled(
     await visitor.choose(file("first.png"), file("second.png"))
     tray = visitor.page.get_by_role("region", name="Uploads", exact=True)
     await expect(tray.get_by_role("progressbar")).to_have_count(2)
+    while len(held) < 2:
+        await visitor.page.wait_for_timeout(50)
     await visitor.page.get_by_role("link", name="Overview").click()
     await expect(visitor.page.get_by_role("heading", name="Your media, organized.")).to_be_visible()
     async with visitor.page.expect_response(
@@ -152,7 +154,6 @@ async def test_the_tray_survives_navigation_and_an_upload_can_be_cancelled(
     ):
         await tray.get_by_role("button", name="Cancel second.png").click()
     await expect(tray).to_contain_text("Cancelled")
-    assert len(held) == 2
     for route in held:
         await route.continue_()
     await visitor.uploaded(1)

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import msgspec
 import psycopg
@@ -10,6 +11,16 @@ from adapters.dramatiq_queue import DramatiqQueue
 from adapters.runtime import open_jobs_runtime
 from adapters.settings import Settings
 from tests.kit.library import Library
+from tests.workers.processes import opened
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give time for several waits of a minute each."""
+    for item in items:
+        if item.path.parent == HERE and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture
@@ -40,7 +51,7 @@ def worker_settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 async def library(worker_settings: Settings) -> AsyncIterator[Library]:
-    async with open_jobs_runtime(worker_settings) as runtime:
+    async with opened(open_jobs_runtime, worker_settings) as runtime:
         yield Library(runtime)
 
 

@@ -5,32 +5,62 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlsplit
 
 import msgspec
+import psycopg
 
 from adapters.event_reader import PostgresEventReader
 from adapters.postgres import Pool
+from adapters.runtime import Runtime
 from adapters.settings import Settings, variable_of
 from projections.audit_trail import AuditTrailProjection
 from projections.pending_uploads import PendingUploadsProjection
 from projections.projection import Follower, Projection
 from projections.unfinished_work import UnfinishedWorkProjection
+from tests.kit.patience import patience
 
 ROOT = Path(__file__).parents[2]
+
+SECONDS = 60.0
+"""Patience, not a measure: the machine may be busy with other tests."""
 
 Main = Callable[[Settings, asyncio.Event], Awaitable[int]]
 
 
-async def until(condition: Callable[[], Awaitable[object]], *, seconds: float = 60) -> None:
+async def until(condition: Callable[[], Awaitable[object]], *, seconds: float = SECONDS) -> None:
     """Wait for the condition; fail when it does not come true in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await condition():
         assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"
         await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def opened(
+    open_runtime: Callable[[Settings], AbstractAsyncContextManager[Runtime]], settings: Settings
+) -> AsyncIterator[Runtime]:
+    """A runtime of the test's own, which is patient; processes at work keep their own limits."""
+    async with AsyncExitStack() as stack:
+        with patience():
+            runtime = await stack.enter_async_context(open_runtime(settings))
+        yield runtime
+
+
+async def connected(pool: Pool) -> None:
+    """Wait for the pool's first connection: its own patience is that of a healthy service."""
+
+    async def answers() -> bool:
+        with contextlib.suppress(psycopg.OperationalError):
+            async with pool.connection():
+                return True
+        return False
+
+    await until(answers)
 
 
 async def settled(pool: Pool) -> None:
@@ -78,10 +108,24 @@ async def running(settings: Settings, *mains: Main) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def process(module: str, settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m module` with these settings; killed at the end if it still runs."""
+async def process(
+    module: str,
+    settings: Settings,
+    *,
+    environ: Mapping[str, str] = MappingProxyType({}),
+    stdout: int | None = None,
+    stderr: int | None = None,
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m module` with these settings; killed at the end if it still runs.
+
+    `environ` wins over the settings.
+    """
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, cwd=ROOT, env=dict(environment_of(settings))
+        *(sys.executable, "-m", module),
+        cwd=ROOT,
+        env=dict(environment_of(settings)) | dict(environ),
+        stdout=stdout,
+        stderr=stderr,
     )
     try:
         yield child

@@ -21,7 +21,7 @@ from adapters.postgres_event_store import PostgresEventStore
 from adapters.settings import Settings
 from tests.kit.log import at_positions
 from tests.projections.histories import START, deleted, uploaded
-from tests.workers.processes import ROOT, process, running, settled, until
+from tests.workers.processes import ROOT, connected, process, running, settled, until
 from workers import publisher
 
 pytestmark = pytest.mark.timeout(300)
@@ -111,6 +111,7 @@ async def internal(worker_settings: Settings) -> AsyncIterator[Settings]:
 @pytest.fixture
 async def writer(worker_settings: Settings) -> AsyncIterator[Writer]:
     async with await open_pool(worker_settings.database_url, role="media_worker", size=4) as pool:
+        await connected(pool)
         yield Writer(pool)
 
 
@@ -121,13 +122,15 @@ async def test_killed_again_and_again_it_lets_each_event_take_effect_once_and_in
     async with running(internal, publisher.main):
         enough = asyncio.Event()
         writing = asyncio.create_task(_keep_writing(writer, enough))
-        for _ in range(4):
-            seen = len(subscriber.journal())
-            async with subscriber.process() as child:
-                await until(lambda seen=seen: _grown(subscriber, seen), seconds=60)  # type: ignore[misc]
-                child.kill()
-        enough.set()
-        await writing
+        try:
+            for _ in range(4):
+                seen = len(subscriber.journal())
+                async with subscriber.process() as child:
+                    await until(lambda seen=seen: _grown(subscriber, seen))  # type: ignore[misc]
+                    child.kill()
+        finally:
+            enough.set()
+            await writing
         await _ends_complete(subscriber, writer)
 
 
@@ -135,24 +138,25 @@ async def test_what_redis_lost_and_what_was_trimmed_comes_from_the_log(
     internal: Settings, writer: Writer, tmp_path: Path
 ) -> None:
     subscriber = Subscriber(tmp_path / "events.db", internal)
-    client = redis.asyncio.Redis.from_url(internal.redis_url)
     short = msgspec.structs.replace(internal, events_stream_length=5)
-    async with running(short, publisher.main):
+    async with (
+        redis.asyncio.Redis.from_url(internal.redis_url) as client,
+        running(short, publisher.main),
+    ):
         for _ in range(10):
             await writer.write()
         async with subscriber.process() as child:
-            await until(lambda: _all_seen(subscriber, writer), seconds=60)
+            await until(lambda: _all_seen(subscriber, writer))
             child.kill()
         for _ in range(20):
             await writer.write()
-        await until(lambda: _trimmed(client, internal, 5), seconds=60)
+        await until(lambda: _trimmed(client, internal, 5))
         async with subscriber.process():
-            await until(lambda: _all_seen(subscriber, writer), seconds=60)
+            await until(lambda: _all_seen(subscriber, writer))
             await client.flushdb()
             for _ in range(10):
                 await writer.write()
-            await until(lambda: _all_seen(subscriber, writer), seconds=60)
-    await client.aclose()
+            await until(lambda: _all_seen(subscriber, writer))
     await _ends_complete(subscriber, writer)
 
 
@@ -163,14 +167,14 @@ async def test_its_own_database_from_a_backup_is_brought_up_to_the_log(
     async with running(internal, publisher.main):
         await writer.write()
         async with subscriber.process() as child:
-            await until(lambda: _all_seen(subscriber, writer), seconds=60)
+            await until(lambda: _all_seen(subscriber, writer))
             child.terminate()
             assert await child.wait() == 0
         backup = (tmp_path / "events.db").read_bytes()
         for _ in range(5):
             await writer.write()
         async with subscriber.process() as child:
-            await until(lambda: _all_seen(subscriber, writer), seconds=60)
+            await until(lambda: _all_seen(subscriber, writer))
             child.terminate()
             assert await child.wait() == 0
         (tmp_path / "events.db").write_bytes(backup)
@@ -197,7 +201,7 @@ async def _trimmed(client: redis.asyncio.Redis, settings: Settings, longest: int
 
 async def _ends_complete(subscriber: Subscriber, writer: Writer) -> None:
     async with subscriber.process():
-        await until(lambda: _all_seen(subscriber, writer), seconds=60)
+        await until(lambda: _all_seen(subscriber, writer))
     journal, log = subscriber.journal(), await writer.log()
     assert len({id_ for _, _, id_ in journal}) == len(journal)
     assert [(type_, subject) for type_, subject, _ in journal] == log

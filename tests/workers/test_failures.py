@@ -1,18 +1,22 @@
 import asyncio
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from adapters.settings import Settings
 from tests.kit.library import Library
+from tests.kit.patience import patience
 from tests.workers.processes import catch_up, environment_of
 from workers.cli import app
 from workers.failures import failures, retry
 
 
 @pytest.fixture
-def home(tmp_path: Path, worker_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(
+    tmp_path: Path, worker_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """What `./dev up` leaves for other commands."""
     monkeypatch.delenv("MEDIA_DATABASE_URL", raising=False)
     lines = (
@@ -21,7 +25,8 @@ def home(tmp_path: Path, worker_settings: Settings, monkeypatch: pytest.MonkeyPa
         if name.startswith("MEDIA_")
     )
     (tmp_path / "environment").write_text("".join(lines))
-    return tmp_path
+    with patience():
+        yield tmp_path
 
 
 async def test_an_operator_sees_a_failed_purge_and_has_it_tried_again(

@@ -32,4 +32,4 @@ async def test_the_workers_survive_redis_and_postgres_going_away_and_coming_back
                 assert not await library.has(during.id, "objects_purged")
                 for gate in gates:
                     gate.open()
-                await until(lambda id_=during.id: library.has(id_, "objects_purged"), seconds=40)  # type: ignore[misc]
+                await until(lambda id_=during.id: library.has(id_, "objects_purged"))  # type: ignore[misc]

@@ -9,7 +9,7 @@ from adapters.runtime import open_jobs_runtime
 from adapters.settings import Settings
 from tests.kit.log import event_store
 from tests.projections.histories import MONTH, deleted, media_id, uploaded
-from tests.workers.processes import ROOT, environment_of, settled
+from tests.workers.processes import ROOT, environment_of, opened, settled
 
 
 async def log_as_of(settings: Settings, home: Path, moment: str, *options: str) -> tuple[int, str]:
@@ -31,7 +31,7 @@ async def test_an_operator_sees_what_there_was(worker_settings: Settings, tmp_pa
     binned = deleted(first, bin_for=MONTH)
     gone = deleted(second, at=binned.at + MONTH)
     async with (
-        open_jobs_runtime(worker_settings) as runtime,
+        opened(open_jobs_runtime, worker_settings) as runtime,
         event_store(worker_settings.database_url, "media_worker") as store,
     ):
         positions = [await store.append([fact]) for fact in (*first, *second, binned, gone)]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from domain.errors import DatabaseUnavailable
 from domain.event import Recorded
 from tests.kit.log import at_positions
 from tests.projections.histories import deleted, uploaded
-from tests.workers.processes import Gate, process, running, settled, until
+from tests.workers.processes import SECONDS, Gate, connected, process, running, settled, until
 from workers import publisher
 from workers.publisher import Publisher
 
@@ -71,6 +72,10 @@ class Log:
     async def complete(self) -> bool:
         return await self.sent() == self.expected
 
+    async def noted(self) -> bool:
+        """Whether the publisher has noted how far it has come."""
+        return (await self.held())[1] == await self.checkpoint() > 0
+
     async def checkpoint(self) -> int:
         async with self.pool.connection() as one:
             query = "SELECT position FROM checkpoints WHERE follower = 'publisher'"
@@ -81,9 +86,29 @@ class Log:
 @pytest.fixture
 async def log(worker_settings: Settings) -> AsyncIterator[Log]:
     async with await open_pool(worker_settings.database_url, role="media_worker", size=4) as pool:
+        await connected(pool)
         log = Log(pool, worker_settings)
         yield log
         await log.client.aclose()
+
+
+@asynccontextmanager
+async def streams_of(settings: Settings) -> AsyncIterator[EventStreams]:
+    streams = EventStreams(settings.redis_url, namespace=settings.redis_namespace)
+    try:
+        yield streams
+    finally:
+        await streams.close()
+
+
+@asynccontextmanager
+async def leading(settings: Settings) -> AsyncIterator[Leader]:
+    leader = Leader(settings.database_url, name="publisher")
+    try:
+        await until(leader.take_over)
+        yield leader
+    finally:
+        await leader.step_down()
 
 
 async def test_every_event_is_on_the_stream_of_all_and_on_that_of_its_type(
@@ -94,6 +119,7 @@ async def test_every_event_is_on_the_stream_of_all_and_on_that_of_its_type(
         for file in files[:3]:
             await log.delete(file)
         await until(log.complete)
+        await until(log.noted)
     events = await log.stream()
     assert len({event["id"] for event in events}) == len(events) == 8
     for type_ in TYPES:
@@ -107,14 +133,16 @@ async def test_killed_again_and_again_it_sends_each_event_once_and_in_order(
 ) -> None:
     enough = asyncio.Event()
     writing = asyncio.create_task(_keep_writing(log, enough))
-    for _ in range(3):
-        sent = len(await log.sent())
-        async with process("workers.publisher", worker_settings) as child:
-            await until(lambda sent=sent: _more_than(log, sent), seconds=60)  # type: ignore[misc]
-            child.kill()
-    # Not cancelled: what is under way then may be committed after any look at the log.
-    enough.set()
-    await writing
+    try:
+        for _ in range(3):
+            sent = len(await log.sent())
+            async with process("workers.publisher", worker_settings) as child:
+                await until(lambda sent=sent: _more_than(log, sent))  # type: ignore[misc]
+                child.kill()
+    finally:
+        # Not cancelled: what is under way then may be committed after any look at the log.
+        enough.set()
+        await writing
     async with running(worker_settings, publisher.main):
         await until(log.complete)
 
@@ -135,13 +163,12 @@ async def test_a_crash_between_sending_and_checkpoint_sends_nothing_twice(
     for _ in range(3):
         await log.upload()
     await settled(log.pool)
-    streams = EventStreams(worker_settings.redis_url, namespace=worker_settings.redis_namespace)
     leader = Leader(worker_settings.database_url, name="publisher")
-    crashing = Publisher(log.pool, streams, leader, kept=timedelta(days=1), longest=1000)
-    # Without the lead the checkpoint cannot be stored, while the events are sent before it.
-    with pytest.raises(DatabaseUnavailable):
-        await crashing.follow(0)
-    await streams.close()
+    async with streams_of(worker_settings) as streams:
+        crashing = Publisher(log.pool, streams, leader, kept=timedelta(days=1), longest=1000)
+        # Without the lead the checkpoint cannot be stored, while the events are sent before it.
+        with pytest.raises(DatabaseUnavailable):
+            await crashing.follow(0)
     assert await log.complete()
     assert await log.checkpoint() == 0
     async with running(worker_settings, publisher.main):
@@ -157,6 +184,8 @@ async def test_after_a_flush_the_streams_go_on_and_say_that_they_are_not_whole(
         for _ in range(3):
             await log.upload()
         await until(log.complete)
+        # What was sent and not noted is sent again, into the emptied streams.
+        await until(log.noted)
         lost = await log.checkpoint()
         await log.client.flushdb()
         log.expected = []
@@ -171,7 +200,7 @@ async def test_a_replica_that_was_behind_is_found_out(log: Log, worker_settings:
         for _ in range(3):
             await log.upload()
         await until(log.complete)
-        await until(lambda: _reached(log))
+        await until(log.noted)
     events = await log.stream()
     # As after a failover: the newest entry never got there, and neither did what says so.
     kept = int(events[1]["sequence"])
@@ -192,10 +221,6 @@ async def test_a_replica_that_was_behind_is_found_out(log: Log, worker_settings:
     assert (await log.held())[0] > int(events[2]["sequence"])
 
 
-async def _reached(log: Log) -> bool:
-    return (await log.held())[1] == await log.checkpoint() > 0
-
-
 async def test_old_entries_go_and_the_streams_say_from_where_they_are_whole(
     log: Log, worker_settings: Settings
 ) -> None:
@@ -204,29 +229,24 @@ async def test_old_entries_go_and_the_streams_say_from_where_they_are_whole(
     await settled(log.pool)
     bound = await position_at(log.pool, utc_now() - timedelta(days=7))
     assert bound == old[-1][-1].position
-    streams = EventStreams(worker_settings.redis_url, namespace=worker_settings.redis_namespace)
-    leader = Leader(worker_settings.database_url, name="publisher")
-    assert await leader.take_over()
+    async with streams_of(worker_settings) as streams, leading(worker_settings) as leader:
+        kept_long = Publisher(log.pool, streams, leader, kept=timedelta(days=30), longest=1000)
+        await kept_long.follow(0)
+        assert await log.complete()
+        kept_a_week = Publisher(log.pool, streams, leader, kept=timedelta(days=7), longest=1000)
+        assert await kept_a_week.start() > bound
+        await kept_a_week.follow(await kept_a_week.start())
+        del log.expected[:3]
+        assert await log.complete()
+        assert len(await log.stream("media.uploaded")) == 4
+        assert (await log.held())[0] == bound + 1
 
-    kept_long = Publisher(log.pool, streams, leader, kept=timedelta(days=30), longest=1000)
-    await kept_long.follow(0)
-    assert await log.complete()
-    kept_a_week = Publisher(log.pool, streams, leader, kept=timedelta(days=7), longest=1000)
-    assert await kept_a_week.start() > bound
-    await kept_a_week.follow(await kept_a_week.start())
-    del log.expected[:3]
-    assert await log.complete()
-    assert len(await log.stream("media.uploaded")) == 4
-    assert (await log.held())[0] == bound + 1
-
-    kept_short = Publisher(log.pool, streams, leader, kept=timedelta(days=7), longest=2)
-    await kept_short.follow(await kept_short.start())
-    del log.expected[:2]
-    assert await log.complete()
-    assert len(await log.stream("media.uploaded")) == 2
-    assert (await log.held())[0] == new[2][-1].position
-    await leader.step_down()
-    await streams.close()
+        kept_short = Publisher(log.pool, streams, leader, kept=timedelta(days=7), longest=2)
+        await kept_short.follow(await kept_short.start())
+        del log.expected[:2]
+        assert await log.complete()
+        assert len(await log.stream("media.uploaded")) == 2
+        assert (await log.held())[0] == new[2][-1].position
 
 
 async def test_what_nobody_could_still_find_on_the_streams_is_not_sent_at_first(
@@ -235,6 +255,8 @@ async def test_what_nobody_could_still_find_on_the_streams_is_not_sent_at_first(
     old = [await log.upload(ago=timedelta(days=8)) for _ in range(3)]
     log.expected = []
     await log.upload()
+    # Which of them are too old is seen in what is settled.
+    await settled(log.pool)
     async with running(worker_settings, publisher.main):
         await until(log.complete)
     assert (await log.held())[0] == old[-1][-1].position + 1
@@ -259,10 +281,10 @@ async def test_it_waits_for_redis_and_for_postgres_and_goes_on(
                 gate.cut()
                 gate.knocked.clear()
                 await log.upload()
-                await asyncio.wait_for(gate.knocked.wait(), 20)
+                await asyncio.wait_for(gate.knocked.wait(), SECONDS)
                 assert not await log.complete()
                 gate.open()
-                await until(log.complete, seconds=40)
+                await until(log.complete)
 
 
 async def test_one_publishes_and_another_takes_over_when_it_is_killed(
@@ -270,7 +292,7 @@ async def test_one_publishes_and_another_takes_over_when_it_is_killed(
 ) -> None:
     async with process("workers.publisher", worker_settings) as first:
         await log.upload()
-        await until(log.complete, seconds=60)
+        await until(log.complete)
         async with running(worker_settings, publisher.main):
             first.kill()
             await first.wait()

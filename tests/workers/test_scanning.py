@@ -16,7 +16,7 @@ from application.uploads import CompleteUpload, VerificationPending
 from domain.media_file import MediaFile
 from tests.kit.clamd import find_clamd, running_clamd
 from tests.kit.library import Library
-from tests.workers.processes import Gate, catch_up, process, running, until
+from tests.workers.processes import SECONDS, Gate, catch_up, opened, process, running, until
 from workers import jobs, reactor, scheduler
 from workers.failures import as_table, failed_work, retry_failed
 
@@ -35,8 +35,8 @@ def scan_settings(worker_settings: Settings, port: int) -> Settings:
 
 @pytest.fixture
 async def runtime(scan_settings: Settings) -> AsyncIterator[Runtime]:
-    async with open_jobs_runtime(scan_settings) as opened:
-        yield opened
+    async with opened(open_jobs_runtime, scan_settings) as runtime:
+        yield runtime
 
 
 async def waiting(runtime: Runtime) -> MediaFile:
@@ -129,15 +129,20 @@ async def test_the_scan_of_a_killed_worker_is_taken_up_by_another(
     async with running_clamd(find_clamd(), port), Gate(scan_settings.scanner) as gate:
         stuck = msgspec.structs.replace(scan_settings, scanner=gate.url)
         async with process("workers.jobs", stuck) as worker:
-            await asyncio.wait_for(gate.knocked.wait(), 30)
-            # Its first knock is the check of its start; the job's scan hangs as well by now.
-            await asyncio.sleep(1)
+            await asyncio.wait_for(gate.knocked.wait(), SECONDS)
+            # Its first knock is the check of its start.
+            await until(lambda: _scan_began(scan_settings))
             worker.kill()
             await worker.wait()
         assert await library.events(file.id) == ["upload_requested", "scan_requested"]
         async with running(scan_settings, reactor.main, jobs.main):
             await until(lambda: library.has(file.id, "upload_completed"))
     assert "public" in await library.places(file)
+
+
+async def _scan_began(settings: Settings) -> bool:
+    async with redis.asyncio.Redis.from_url(settings.redis_url) as client:
+        return bool(await client.keys(f"{settings.redis_namespace}:jobs:begun:{ScanUpload.NAME}:*"))
 
 
 async def test_scans_that_hang_hold_up_no_deletion(
@@ -150,13 +155,13 @@ async def test_scans_that_hang_hold_up_no_deletion(
     async with Gate(scan_settings.scanner) as gate:
         hanging = msgspec.structs.replace(scan_settings, scanner=gate.url)
         async with running(hanging, reactor.main, jobs.main):
-            await asyncio.wait_for(gate.knocked.wait(), 10)
+            await asyncio.wait_for(gate.knocked.wait(), SECONDS)
             await library.delete(deleted)
 
             async def gone() -> bool:
                 return not await library.places(deleted)
 
-            await until(gone, seconds=10)
+            await until(gone)
             for file in files:
                 assert await library.places(file) == {"incoming"}
             gate.cut()

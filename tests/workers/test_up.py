@@ -64,7 +64,8 @@ def test_everything_answers_what_is_killed_starts_again_and_one_ctrl_c_leaves_no
         name: name for name in ("incoming", "public", "private")
     }
     for base in (api, internal):
-        assert httpx.get(f"{base}/ready").status_code == 200
+        url = f"{base}/ready"
+        wait_until(lambda url=url: httpx.get(url, timeout=SECONDS).status_code == 200)  # type: ignore[misc]
     listed = httpx.get(
         f"{api}/files",
         headers={
@@ -73,6 +74,7 @@ def test_everything_answers_what_is_killed_starts_again_and_one_ctrl_c_leaves_no
             "x-tenant-id": "ls_abc123",
             "x-user-permissions": "media:files.read",
         },
+        timeout=SECONDS,
     )
     assert listed.status_code == 200, listed.text
     with psycopg.connect(run["database"]) as connection:

@@ -1,6 +1,6 @@
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -20,7 +20,7 @@ from projections.webhook_fan_out import WebhookFanOut
 from tests.kit.http import ApiClient, followed, new_id, serving
 from tests.kit.library import Library
 from tests.kit.receiver import Receiver, receiver
-from tests.workers.processes import process, running, settled, until
+from tests.workers.processes import opened, process, running, settled, until
 from workers import webhooks
 from workers.webhooks import Dispatcher
 
@@ -54,7 +54,7 @@ async def client(impatient: Settings) -> AsyncIterator[ApiClient]:
     """Somebody who may register webhooks and upload, in a workspace of this test's own."""
     permissions = f"media:files.read media:files.write {WEBHOOKS_ONLY}"
     async with (
-        open_api_runtime(impatient) as runtime,
+        opened(open_api_runtime, impatient) as runtime,
         followed(impatient),
         serving(create_app(runtime)) as http,
     ):
@@ -63,15 +63,22 @@ async def client(impatient: Settings) -> AsyncIterator[ApiClient]:
 
 @pytest.fixture
 async def files(impatient: Settings) -> AsyncIterator[Library]:
-    async with open_jobs_runtime(impatient) as runtime:
+    async with opened(open_jobs_runtime, impatient) as runtime:
         yield Library(runtime)
 
 
 async def register(client: ApiClient, url: str, *types: str) -> dict[str, Any]:
+    """A webhook that the read model knows, so that queries find it."""
     body = {"url": url, "eventTypes": list(types) or ALL}
     answer = await client.send("POST", "/webhooks", json=body)
     assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    webhook = dict(answer.json())
+
+    async def is_shown() -> bool:
+        return (await client.get(f"/webhooks/{webhook['id']}")).status_code == 200
+
+    await until(is_shown)
+    return webhook
 
 
 async def waiting(client: ApiClient, webhook_id: str) -> list[Any]:
@@ -105,10 +112,12 @@ async def test_a_message_arrives_signed_so_that_the_official_library_takes_it(
         await deletes(files, client, [media_id])
         await until(lambda: _count(hooks, 1))
         await until(lambda: nothing_waits(client, webhook["id"]))
-    ((headers, body),) = hooks.seen
-    message: Any = Verifier(webhook["secret"]).verify(body, headers)
-    assert (message["type"], message["subject"]) == ("media.uploaded", media_id)
-    assert headers["webhook-id"] == message["id"]
+    # More than once where an answer came too late.
+    for headers, body in hooks.seen:
+        message: Any = Verifier(webhook["secret"]).verify(body, headers)
+        assert (message["type"], message["subject"]) == ("media.uploaded", media_id)
+        assert headers["webhook-id"] == message["id"]
+    assert len(hooks.taken) == 1
 
 
 async def _count(hooks: Receiver, count: int) -> bool:
@@ -126,7 +135,7 @@ async def test_during_a_rotation_both_secrets_verify(
     assert pinged.status_code == 202
     async with running(impatient, webhooks.main):
         await until(lambda: _count(hooks, 1))
-    ((headers, body),) = hooks.seen
+    headers, body = hooks.seen[0]
     for secret in (webhook["secret"], rotated.json()["secret"]):
         message: Any = Verifier(secret).verify(body, headers)
         assert message["type"] == "media.ping"
@@ -214,15 +223,18 @@ async def test_a_receiver_that_fails_now_and_then_is_not_rested(
 
     def third_time(_headers: dict[str, str], body: dict[str, Any]) -> int:
         tries[body["id"]] += 1
-        return 204 if tries[body["id"]] == 3 else 500
+        return 204 if tries[body["id"]] >= 3 else 500
 
     hooks.decide = third_time
     async with running(impatient, webhooks.main):
         for number in range(1, 5):
             await uploads(files, client, 1)
-            seconds = 5 if number > 1 else 20
-            await until(lambda number=number: _count(hooks, number), seconds=seconds)  # type: ignore[misc]
+            await until(lambda number=number: _count(hooks, number))  # type: ignore[misc]
     assert (await client.get(f"/webhooks/{webhook['id']}")).json()["status"] == "active"
+    query = "SELECT resting_until = '-infinity' FROM webhook_routes WHERE webhook_id = %s"
+    async with files.runtime.pool.connection() as connection:
+        row = await (await connection.execute(query, (webhook["id"],))).fetchone()
+    assert row == (True,)
 
 
 async def test_a_receiver_that_is_gone_is_paused_and_goes_on_when_resumed(
@@ -259,10 +271,10 @@ async def test_a_silent_receiver_delays_no_other(
     async with running(settings, webhooks.main):
         # The dead ones fail once, and from then on have lanes of their own.
         await uploads(files, client, 1)
-        await until(lambda: _count(alive, 1), seconds=60)
+        await until(lambda: _count(alive, 1))
         for number in range(2, 5):
             await uploads(files, client, 1)
-            await until(lambda number=number: _count(alive, number), seconds=60)  # type: ignore[misc]
+            await until(lambda number=number: _count(alive, number))  # type: ignore[misc]
     assert not dead.taken
 
 
@@ -273,7 +285,7 @@ async def test_a_killed_sender_loses_nothing_and_repeats_under_the_same_id(
     hooks.silent = True
     async with process("workers.webhooks", impatient) as child:
         ids = await uploads(files, client, 5)
-        await until(lambda: _seen(hooks, 1), seconds=30)
+        await until(lambda: _seen(hooks, 1))
         child.kill()
         await child.wait()
     hooks.silent = False
@@ -281,7 +293,7 @@ async def test_a_killed_sender_loses_nothing_and_repeats_under_the_same_id(
     async with files.runtime.pool.connection() as connection:
         await connection.execute("UPDATE webhook_routes SET leased_until = now()")
     async with running(impatient, webhooks.main):
-        await until(lambda: _count(hooks, 5), seconds=60)
+        await until(lambda: _count(hooks, 5))
         await until(lambda: nothing_waits(client, webhook["id"]))
     assert first in {message["id"] for message in hooks.taken}
     assert sorted(message["subject"] for message in hooks.taken) == sorted(ids)
@@ -304,12 +316,25 @@ class Recorded(DramatiqQueue):
             self.webhooks.append(job.webhook_id)
 
 
+@pytest.fixture
+def recorded_queue(impatient: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
+    # Else a job that has not begun is asked for again, where the looks are far apart.
+    monkeypatch.setattr("workers.webhooks.ASKED_SECONDS", 600)
+    queue = Recorded(impatient.redis_url, namespace=new_id("media"))
+    yield queue
+    queue.close()
+
+
 async def test_who_was_served_since_the_last_look_is_served_again_at_the_next(
-    client: ApiClient, files: Library, hooks: Receiver, impatient: Settings
+    client: ApiClient,
+    files: Library,
+    hooks: Receiver,
+    impatient: Settings,
+    recorded_queue: Recorded,
 ) -> None:
     webhook = await register(client, hooks.url())
     deliveries = PostgresDeliveries(files.runtime.pool)
-    queue = Recorded(impatient.redis_url, namespace=new_id("media"))
+    queue = recorded_queue
     dispatcher = Dispatcher(deliveries, queue)
 
     async def asked() -> int:
@@ -318,26 +343,24 @@ async def test_who_was_served_since_the_last_look_is_served_again_at_the_next(
         await dispatcher.dispatch()
         return queue.webhooks[before:].count(webhook["id"])
 
-    fan_out = Follower(WebhookFanOut(), PostgresEventReader(files.runtime.pool))
-
     async def one_more_waits() -> None:
         await uploads(files, client, 1)
         await settled(files.runtime.pool)
+        fan_out = Follower(WebhookFanOut(), PostgresEventReader(files.runtime.pool))
         async with files.runtime.pool.connection() as connection:
             await fan_out.start(connection)
             while await fan_out.step(connection):
                 pass
+        await fan_out.close()
         assert len(await waiting(client, webhook["id"])) == 1
 
     await one_more_waits()
     assert await asked() == 1
     assert await asked() == 0  # its job has not begun
-    async with open_jobs_runtime(impatient) as runtime:
+    async with opened(open_jobs_runtime, impatient) as runtime:
         assert await runtime.webhook_delivery.deliver(webhook["id"], files.system()) == 1
     await one_more_waits()
     assert await asked() == 1
-    await fan_out.close()
-    queue.close()
 
 
 async def test_another_workspace_sees_and_hears_nothing(
@@ -382,7 +405,9 @@ async def test_what_was_removed_is_told_nothing_and_its_secret_is_not_in_the_log
         await uploads(files, client, 1)
         await until(lambda: _count(hooks, 1))
         await until(lambda: nothing_waits(client, other["id"]))
-    assert len(hooks.seen) == 1
+    for headers, body in hooks.seen:
+        Verifier(other["secret"]).verify(body, headers)
+    assert len(hooks.taken) == 1
     assert (await client.get(f"/webhooks/{webhook['id']}")).status_code == 404
 
 
@@ -415,4 +440,9 @@ async def test_the_same_key_registers_one_webhook_and_tells_its_secret_again(
     )
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.text for answer in answers}) == 1
-    assert len((await client.get("/webhooks")).json()["items"]) == 1
+
+    async def shown() -> int:
+        return len((await client.get("/webhooks")).json()["items"])
+
+    await until(shown)
+    assert await shown() == 1
