@@ -28,10 +28,24 @@ _whole = struct.Struct("!iq").pack
 class Column(list[Any]):
     """The values of one column, all of one type, or None."""
 
+    def __init__(self, values: Iterable[object]) -> None:
+        super().__init__(values)
+        self.kind: type | None = next((type(item) for item in self if item is not None), None)
+        # Now, while the database is at the batch before, and not when it waits for this one.
+        self.encoded = _encoded(self) if self.kind in _TYPES else None
+        """What travels; None where psycopg is to see to it."""
+
 
 def columns(rows: Sequence[Sequence[object]]) -> list[Column]:
     """Rows turned into columns."""
     return [Column(column) for column in zip(*rows, strict=True)]
+
+
+def _encoded(column: Column) -> bytes:
+    """The array in PostgreSQL's binary form: one dimension that begins at 1."""
+    item_oid, _, encode = _TYPES[column.kind]  # type: ignore[index]  # one of them
+    head = _head(1, int(None in column), item_oid, len(column), 1)
+    return b"".join([head, *encode(column)])
 
 
 # All loops are in C where a column has no None: a replay sends ten million values in a minute.
@@ -69,40 +83,26 @@ _TYPES: Mapping[type, tuple[int, int, _Encode]] = {
 """The ids of the type and of its array (pg_type.dat), and how the items travel."""
 
 
-def _type_of(column: Sequence[object]) -> type | None:
-    return next((type(item) for item in column if item is not None), None)
-
-
 class ColumnDumper(ListBinaryDumper):
     """Columns of the types above; others as psycopg sends lists."""
 
-    encoded: tuple[int, _Encode] | None = None
-    """The id of the items' type and how they travel; None where psycopg knows."""
-
-    def get_key(self, obj: list[Any], format: PyFormat) -> DumperKey:  # noqa: A002 - theirs
+    def get_key(self, obj: Column, format: PyFormat) -> DumperKey:  # type: ignore[override]  # noqa: A002 - theirs
         """What tells apart columns that need different dumpers."""
-        kind = _type_of(obj)
-        if kind is None or kind not in _TYPES:
+        if obj.encoded is None or obj.kind is None:
             return super().get_key(obj, format)
-        return type(self), kind
+        return type(self), obj.kind
 
-    def upgrade(self, obj: list[Any], format: PyFormat) -> BaseListDumper:  # noqa: A002 - theirs
+    def upgrade(self, obj: Column, format: PyFormat) -> BaseListDumper:  # type: ignore[override]  # noqa: A002 - theirs
         """The dumper of such columns."""
-        kind = _type_of(obj)
-        if kind is None or kind not in _TYPES:
+        if obj.encoded is None or obj.kind is None:
             return super().upgrade(obj, format)
         dumper = type(self)(self.cls, self._tx)
-        item_oid, dumper.oid, encode = _TYPES[kind]
-        dumper.encoded = item_oid, encode
+        dumper.oid = _TYPES[obj.kind][1]
         return dumper
 
-    def dump(self, obj: list[Any]) -> Buffer | None:
-        """The array in PostgreSQL's binary form: one dimension that begins at 1."""
-        if self.encoded is None:
-            return super().dump(obj)
-        item_oid, encode = self.encoded
-        head = _head(1, int(None in obj), item_oid, len(obj), 1)
-        return b"".join([head, *encode(obj)])
+    def dump(self, obj: Column) -> Buffer | None:  # type: ignore[override]
+        """What the column holds ready."""
+        return super().dump(obj) if obj.encoded is None else obj.encoded
 
 
 psycopg.adapters.register_dumper(Column, ColumnDumper)
