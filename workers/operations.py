@@ -16,7 +16,7 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from adapters.log_inspection import LogFilter, events_after, followers, newest_events
 from adapters.postgres import Pool, open_pool
@@ -93,7 +93,9 @@ def projections(*, home: Path = HOME) -> int:
     async def show() -> int:
         async with worker_pool(home) as pool:
             known = {status.follower: status for status in await followers(pool)}
-        table = Table("follower", "position", "events behind", "seconds behind", "stands before")
+        # A pipe is 80 wide: there the headers wrap, and no name is cut short.
+        first = Column("follower", no_wrap=True)
+        table = Table(first, "position", "events behind", "seconds behind", "stands before")
         for column in table.columns[1:4]:
             column.justify = "right"
         for name in sorted({*READ_MODELS, *known}):
