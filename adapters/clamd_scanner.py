@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.metrics import SCAN_SECONDS
 from adapters.scanner_address import ScannerAddress
+from adapters.tasks import ended
 from application.scan_ports import Clean, Malware, ScannerUnavailable
 
 SCANS_AT_ONCE = 8
@@ -110,10 +111,7 @@ class ClamdScanner:
             await self._send_beside(answering, writer, bytes(4))
             return await answering
         finally:
-            answering.cancel()
-            await asyncio.wait([answering])
-            if not answering.cancelled():
-                answering.exception()
+            await ended(answering)
 
     async def _send_beside(
         self, answering: asyncio.Task[str], writer: asyncio.StreamWriter, data: bytes

@@ -13,6 +13,7 @@ import aiohttp
 
 from adapters.metrics import OBJECT_STORE_FAILURES, object_store_call
 from adapters.settings import Settings
+from adapters.tasks import ended
 from adapters.telemetry import get_logger
 from adapters.tracing import span
 from application.ports import ObjectChanged
@@ -92,10 +93,7 @@ async def open_s3_client(settings: Settings) -> AsyncIterator[S3Client]:
         try:
             yield S3Client(loading, endpoint=settings.s3_endpoint)
         finally:
-            loading.cancel()
-            await asyncio.wait([loading])
-            if not loading.cancelled():
-                loading.exception()  # said to whoever called; unread, asyncio would complain
+            await ended(loading)
 
 
 async def _load(settings: Settings, stack: AsyncExitStack) -> Any:

@@ -20,8 +20,7 @@ from adapters.embedded import free_port
 from adapters.settings import child_environment
 from bench.http import Bench, Connection, Cost, Request, ratio
 from bench.kit import Report, command, own_database
-from bench.listing import FILL, ODD
-from projections.folded_name import search_text
+from bench.listing import fill
 from tests.kit.up import ROOT
 
 FILES = 100_000
@@ -106,8 +105,7 @@ async def run(arguments: argparse.Namespace) -> int:
         own_database() as url,
         await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
     ):
-        parameters = {"owner": "t:bench", "files": FILES, "odd": ODD, "even": search_text(ODD)}
-        await connection.execute(FILL, parameters)
+        await fill(connection, {"t:bench": FILES})
         files = await (await connection.execute(READY, [SHOWN])).fetchall()
         await connection.execute("VACUUM ANALYZE file_list_v2")
         async with server(url) as (address, pid):

@@ -20,8 +20,7 @@ from adapters.postgres_event_store import PostgresEventStore
 from adapters.settings import child_environment
 from adapters.system import utc_now
 from bench.http_floor import TABLE
-from bench.listing import FILL, ODD
-from projections.folded_name import search_text
+from bench.listing import fill
 from tests.kit.up import ROOT, Up
 from tests.projections.histories import uploaded
 
@@ -49,12 +48,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
-def service(**settings: str) -> Iterator[Mapping[str, Any]]:
+def service(*, web: bool = False, **settings: str) -> Iterator[Mapping[str, Any]]:
     """The whole of it, as `./dev up` runs it, on servers and data of its own."""
     with tempfile.TemporaryDirectory(prefix="media-http-") as folder:
         # PostgreSQL runs as another user when we are root.
         Path(folder).chmod(0o711)
-        up = Up(Path(folder) / "home", "--ephemeral", settings=UNREACHED | settings)
+        up = Up(Path(folder) / "home", "--ephemeral", web=web, settings=UNREACHED | settings)
         try:
             yield up.until_ready()
         finally:
@@ -105,9 +104,7 @@ async def seed(database_url: str, files: int, others: Mapping[str, int]) -> list
             await store.append([uploaded(OWNER, n, at=utc_now())[0] for n in numbers])
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute(TABLE)
-        for owner, number in {OWNER: files, **others}.items():
-            parameters = {"owner": owner, "files": number, "odd": ODD, "even": search_text(ODD)}
-            await connection.execute(FILL, parameters)
+        await fill(connection, {OWNER: files, **others})
         caught_up = "SELECT FROM follower_lag() WHERE behind_seconds > 0"
         while await (await connection.execute(caught_up)).fetchall():  # noqa: ASYNC110
             await asyncio.sleep(0.1)

@@ -10,7 +10,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -63,12 +63,12 @@ LATERAL (SELECT CASE WHEN n %% 1000 = 1 THEN 'Äpfel a-b ' ELSE
 """
 
 
-async def fill(url: str) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        for owner, files in OWNERS.items():
-            parameters = {"owner": owner, "files": files, "odd": ODD, "even": search_text(ODD)}
-            await connection.execute(FILL, parameters)
-        await connection.execute("VACUUM ANALYZE file_list_v2")
+async def fill(connection: psycopg.AsyncConnection, owners: Mapping[str, int]) -> None:
+    """Give each owner so many files, in the file list alone. Outside of a transaction."""
+    for owner, files in owners.items():
+        parameters = {"owner": owner, "files": files, "odd": ODD, "even": search_text(ODD)}
+        await connection.execute(FILL, parameters)
+    await connection.execute("VACUUM ANALYZE file_list_v2")
 
 
 ODD = "_. -äотчё"
@@ -194,7 +194,8 @@ async def run(arguments: argparse.Namespace) -> int:
     report = Report("Listing and search")
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(own_database())
-        await fill(url)
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await fill(connection, OWNERS)
         pool = await open_pool(url, role="media_api", size=CLIENTS)
         await stack.enter_async_context(pool)
         await listings(pool, report)

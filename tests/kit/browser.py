@@ -5,11 +5,20 @@ import ctypes.util
 import functools
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import BrowserContext, FilePayload, Page, Request, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    FilePayload,
+    Page,
+    Request,
+    async_playwright,
+    expect,
+)
 
 from tests.kit.samples import sample
 from tests.kit.servers import exclusively
@@ -43,6 +52,18 @@ def chromium() -> tuple[str, dict[str, str]]:
             check=True,
         )
     return json.loads(asked.stdout), environment
+
+
+@asynccontextmanager
+async def launched() -> AsyncIterator[Browser]:
+    """A browser, until the end of the block."""
+    program, environment = chromium()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program, args=list(ARGUMENTS), env=dict(environment)
+        )
+        yield browser
+        await browser.close()
 
 
 @functools.cache

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
-from tests.kit.browser import ARGUMENTS, Visitor, chromium
+from tests.kit.browser import Visitor, launched
 from tests.kit.http_source import HttpSource, http_source
 from tests.kit.up import Up
 
@@ -40,13 +40,8 @@ def web(up: Up) -> str:
 
 @pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
-    program, environment = chromium()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program, args=list(ARGUMENTS), env=dict(environment)
-        )
+    async with launched() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

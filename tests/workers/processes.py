@@ -12,10 +12,9 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import msgspec
-import psycopg
 
 from adapters.event_reader import PostgresEventReader
-from adapters.postgres import Pool
+from adapters.postgres import Pool, open_pool
 from adapters.runtime import Runtime
 from adapters.settings import Settings, variable_of
 from projections.audit_trail import AuditTrailProjection
@@ -51,16 +50,13 @@ async def opened(
         yield runtime
 
 
-async def connected(pool: Pool) -> None:
-    """Wait for the pool's first connection: its own patience is that of a healthy service."""
-
-    async def answers() -> bool:
-        with contextlib.suppress(psycopg.OperationalError):
-            async with pool.connection():
-                return True
-        return False
-
-    await until(answers)
+@asynccontextmanager
+async def patient_pool(settings: Settings) -> AsyncIterator[Pool]:
+    """Connections of the test's own, as a worker has them."""
+    with patience():
+        pool = await open_pool(settings.database_url, role="media_worker", size=4)
+    async with pool:
+        yield pool
 
 
 async def settled(pool: Pool) -> None:

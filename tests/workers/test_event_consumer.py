@@ -16,12 +16,12 @@ import msgspec
 import pytest
 import redis.asyncio
 
-from adapters.postgres import Pool, open_pool
+from adapters.postgres import Pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.settings import Settings
 from tests.kit.log import at_positions
 from tests.projections.histories import START, deleted, uploaded
-from tests.workers.processes import ROOT, connected, process, running, settled, until
+from tests.workers.processes import ROOT, patient_pool, process, running, settled, until
 from workers import publisher
 
 pytestmark = pytest.mark.timeout(300)
@@ -110,8 +110,7 @@ async def internal(worker_settings: Settings) -> AsyncIterator[Settings]:
 
 @pytest.fixture
 async def writer(worker_settings: Settings) -> AsyncIterator[Writer]:
-    async with await open_pool(worker_settings.database_url, role="media_worker", size=4) as pool:
-        await connected(pool)
+    async with patient_pool(worker_settings) as pool:
         yield Writer(pool)
 
 

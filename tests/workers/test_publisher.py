@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio
 
 from adapters.log_times import position_at
-from adapters.postgres import Pool, open_pool
+from adapters.postgres import Pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.postgres_leader import Leader
 from adapters.redis_streams import EventStreams
@@ -22,7 +22,7 @@ from domain.errors import DatabaseUnavailable
 from domain.event import Recorded
 from tests.kit.log import at_positions
 from tests.projections.histories import deleted, uploaded
-from tests.workers.processes import SECONDS, Gate, connected, process, running, settled, until
+from tests.workers.processes import SECONDS, Gate, patient_pool, process, running, settled, until
 from workers import publisher
 from workers.publisher import Publisher
 
@@ -85,8 +85,7 @@ class Log:
 
 @pytest.fixture
 async def log(worker_settings: Settings) -> AsyncIterator[Log]:
-    async with await open_pool(worker_settings.database_url, role="media_worker", size=4) as pool:
-        await connected(pool)
+    async with patient_pool(worker_settings) as pool:
         log = Log(pool, worker_settings)
         yield log
         await log.client.aclose()

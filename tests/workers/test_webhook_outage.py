@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from adapters.postgres import Pool, open_pool
+from adapters.postgres import Pool
 from adapters.postgres_event_store import PostgresEventStore
 from adapters.runtime import open_api_runtime
 from adapters.settings import Settings
@@ -14,7 +14,7 @@ from domain.event import Recorded
 from tests.kit.http import ApiClient, followed, new_id, serving
 from tests.kit.receiver import receiver
 from tests.projections.histories import deleted, uploaded
-from tests.workers.processes import connected, opened, process, until
+from tests.workers.processes import opened, patient_pool, process, until
 from tests.workers.test_webhooks import register
 
 FILES = 250
@@ -53,10 +53,9 @@ async def test_after_500_events_down_and_random_failures_one_replay_makes_it_who
             opened(open_api_runtime, settings) as runtime,
             followed(settings),
             serving(create_app(runtime)) as http,
-            await open_pool(settings.database_url, role="media_worker", size=4) as pool,
+            patient_pool(settings) as pool,
             process("workers.webhooks", settings),
         ):
-            await connected(pool)
             store = PostgresEventStore(pool)
             client = ApiClient(http, tenant=new_id("ls"), permissions="media:webhooks.write")
             webhook = await register(client, hooks.url(), *ALL)
