@@ -16,14 +16,13 @@ SCANNED = 10_000
 """Events of the log one page looks at, whatever it finds."""
 RETRY_SECONDS = 1.0
 
-# The span is found in the primary key alone; then only the wanted events are fetched.
-_PAGE = f"""
+# The span is found in the primary key alone, as in `event_reader.READ_ONLY`; then only the wanted
+# events are fetched.
+PAGE = f"""
 WITH span AS MATERIALIZED (
   SELECT max(position) AS reached, count(*) AS events FROM (
-    SELECT position FROM events
-    WHERE position > %(after)s AND position < (SELECT log_horizon())
-    ORDER BY position LIMIT %(scanned)s
-  ) AS next
+    SELECT position FROM events WHERE position > %(after)s ORDER BY position LIMIT %(scanned)s
+  ) AS next WHERE position < (SELECT log_horizon())
 )
 SELECT wanted.*, span.reached, span.events FROM span LEFT JOIN LATERAL (
   SELECT {COLUMNS} FROM events
@@ -58,7 +57,7 @@ async def log_page(
     }
     async with connection(pool) as one:
         cursor = one.cursor(binary=True)
-        await cursor.execute(_PAGE, parameters)
+        await cursor.execute(PAGE, parameters)
         rows = await cursor.fetchall()
     *_, reached, scanned = rows[0]
     events = [recorded_from_row(row) for row in rows if row[0] is not None]

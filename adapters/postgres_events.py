@@ -45,11 +45,13 @@ _SELECT_STREAM = (
     _SELECT + "WHERE stream = %(stream)s AND version > %(gt)s AND version <= %(lte)s "
     "ORDER BY version {order} LIMIT %(limit)s"
 )
-_SELECT_LOG = (
-    _SELECT + "WHERE position >= %(first)s AND position <= %(stop)s "
-    "AND position < (SELECT log_horizon()) "
+# The horizon cuts what was read, as in `event_reader.READ`.
+SELECT_LOG = (
+    f"SELECT * FROM ({_SELECT} WHERE position >= %(first)s "  # noqa: S608 - text of ours
+    "AND (%(stop)s::bigint IS NULL OR position <= %(stop)s::bigint) "
     "AND (cardinality(%(topics)s::text[]) = 0 OR type = ANY (%(topics)s::text[])) "
     "ORDER BY position LIMIT %(limit)s"
+    ") AS next WHERE position < (SELECT log_horizon()) ORDER BY position"
 )
 _SELECT_HEAD = "SELECT max(position) AS head FROM events WHERE position < (SELECT log_horizon())"
 _UPSERT_CHECKPOINT = (
@@ -60,7 +62,6 @@ _UPSERT_CHECKPOINT = (
 _SELECT_CHECKPOINT = "SELECT position FROM checkpoints WHERE follower = %s"
 
 _LARGEST_VERSION = 2**31 - 1
-_LARGEST_POSITION = 2**63 - 1
 
 
 class LogAggregateRecorder(AggregateRecorder):
@@ -159,10 +160,10 @@ class LogApplicationRecorder(LogAggregateRecorder, ApplicationRecorder):
         first = (start or 0) + (start is not None and not inclusive_of_start)
         with self._datastore.cursor() as cursor:
             cursor.execute(
-                _SELECT_LOG,
+                SELECT_LOG,
                 {
                     "first": first,
-                    "stop": _LARGEST_POSITION if stop is None else stop,
+                    "stop": stop,
                     "topics": list(topics),
                     "limit": limit,
                 },

@@ -71,7 +71,7 @@ def take(rows: LibraryRows, recorded: Recorded) -> None:
     owner, media_id = recorded.owner, recorded.stream
     match recorded.event:
         case UploadCompleted() as event:
-            rows.add(owner, media_id, **_uploaded(event), updated_at=recorded.at)
+            rows.add(_uploaded(recorded, event))
         case FileDeleted(bin_until=None) | FilePurgeRequested():
             rows.remove(owner, media_id)
         case FileDeleted() as event:
@@ -102,10 +102,12 @@ def take(rows: LibraryRows, recorded: Recorded) -> None:
             rows.change(owner, media_id, updated_at=recorded.at)
 
 
-def _uploaded(event: UploadCompleted) -> Values:
+def _uploaded(recorded: Recorded, event: UploadCompleted) -> Values:
     folded = fold(event.file_name)
     requested_at = event.requested_at
     return {
+        "owner": recorded.owner,
+        "media_id": recorded.stream,
         "service_code": event.service_code,
         "file_name": event.file_name,
         "folded_name": folded,
@@ -118,6 +120,7 @@ def _uploaded(event: UploadCompleted) -> Values:
         "uploaded_by": event.uploaded_by,
         # Cursors carry milliseconds: what they compare with has no more.
         "created_at": requested_at.replace(microsecond=requested_at.microsecond // 1000 * 1000),
+        "updated_at": recorded.at,
     }
 
 

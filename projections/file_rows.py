@@ -1,14 +1,14 @@
 """Rows of `file_list_v2` as a batch of facts leaves them, and the statements that write them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from projections.columns import columns
+from projections.columns import Column
 from projections.projection import Statement
 
 TYPES: Mapping[str, str] = {
@@ -56,14 +56,14 @@ WHERE file.owner = gone.owner AND file.media_id = gone.media_id
 
 _DELETE_OWNERS = "DELETE FROM file_list_v2 WHERE owner = ANY (%b::text[])"
 
-Values = dict[str, object]
+Values = dict[str, Any]
 
 
 class LibraryRows(Protocol):
     """What facts do to the rows of a library."""
 
-    def add(self, owner: str, media_id: str, **values: object) -> None:
-        """The file joins the library."""
+    def add(self, row: Values) -> None:
+        """The file joins the library, with these columns."""
         ...
 
     def change(self, owner: str, media_id: str, **values: object) -> None:
@@ -94,9 +94,9 @@ class FileRows:
         self._gone: dict[str, str] = {}
         self._owners: dict[str, None] = {}
 
-    def add(self, owner: str, media_id: str, **values: object) -> None:
-        """The file joins the library."""
-        self._added[media_id] = {"owner": owner, "media_id": media_id, **values}
+    def add(self, row: Values) -> None:
+        """The file joins the library, with these columns."""
+        self._added[row["media_id"]] = row
 
     def change(self, owner: str, media_id: str, **values: object) -> None:
         """These columns of the file have these values now; nothing where it is not listed."""
@@ -127,34 +127,25 @@ class FileRows:
             statements.append(Statement(_DELETE_OWNERS, (list(self._owners),)))
         if self._gone:
             statements.append(Statement(_DELETE, (list(self._gone.values()), list(self._gone))))
-        for names, rows in _by_columns(self._changed).items():
-            statements.append(Statement(_update(names), columns(rows)))
-        for names, rows in _by_columns(self._added).items():
-            statements.append(Statement(_insert(names), columns(rows), _upsert(names)))
+        for names, columns in _by_columns(self._changed):
+            statements.append(Statement(_update(names), columns))
+        for names, columns in _by_columns(self._added):
+            statements.append(Statement(_insert(names), columns, _upsert(names)))
         return statements
 
 
 def _by_columns(
     rows: Mapping[str, Values],
-) -> Mapping[tuple[str, ...], list[tuple[object, ...]]]:
-    groups: defaultdict[tuple[str, ...], list[tuple[object, ...]]] = defaultdict(list)
+) -> Iterator[tuple[tuple[str, ...], Sequence[Column]]]:
+    alike: defaultdict[tuple[str, ...], list[Values]] = defaultdict(list)
     for row in rows.values():
-        names, values_of = _in_order(tuple(row))
-        groups[names].append(values_of(_sent(row) if "renditions" in row else row))
-    return groups
+        alike[tuple(row)].append(_sent(row) if "renditions" in row else row)
+    for names, group in alike.items():
+        yield names, [Column(map(itemgetter(name), group)) for name in names]
 
 
 def _sent(row: Values) -> Values:
     return {**row, "renditions": msgspec.json.encode(row["renditions"]).decode()}
-
-
-@cache
-def _in_order(
-    names: tuple[str, ...],
-) -> tuple[tuple[str, ...], Callable[[Values], tuple[object, ...]]]:
-    """The columns in the order of the table, and what takes their values out of a row."""
-    ordered = tuple(name for name in TYPES if name in names)
-    return ordered, itemgetter(*ordered)
 
 
 @cache

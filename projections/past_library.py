@@ -17,7 +17,7 @@ from domain.media_type import MEDIA_TYPES
 from projections.file_list import UPLOADED, FileListProjection, take
 from projections.file_pages import FileQuery, PageKey, page_key
 from projections.file_resource import FILE_COLUMNS, FileResource, FileRow, category_of, from_row
-from projections.file_rows import joined
+from projections.file_rows import Values, joined
 from projections.folded_name import fold
 from projections.reading import text_of
 from projections.storage_stats import CATEGORIES, StorageStats, Usage
@@ -53,11 +53,11 @@ class PastLibrary:
         """One more event, in the order of the log."""
         take(self, recorded)
 
-    def add(self, owner: str, media_id: str, **values: object) -> None:  # noqa: ARG002 - of one owner
+    def add(self, row: Values) -> None:
         """The file joins the library."""
         if not self.removed:
-            held = {name: value for name, value in values.items() if name in _HELD}
-            self.files[media_id] = PastFile(**held)  # type: ignore[arg-type]
+            held = {name: value for name, value in row.items() if name in _HELD}
+            self.files[row["media_id"]] = PastFile(**held)
 
     def change(self, owner: str, media_id: str, **values: object) -> None:  # noqa: ARG002 - of one owner
         """These columns of the file have these values now."""
@@ -153,10 +153,10 @@ class _WholeRows:
     """`LibraryRows` of the few files of a page, with every column."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[str, object]] = {}
+        self.rows: dict[str, Values] = {}
 
-    def add(self, owner: str, media_id: str, **values: object) -> None:
-        self.rows[media_id] = {"owner": owner, "media_id": media_id, **values}
+    def add(self, row: Values) -> None:
+        self.rows[row["media_id"]] = row
 
     def change(self, owner: str, media_id: str, **values: object) -> None:  # noqa: ARG002 - of one owner
         if (row := self.rows.get(media_id)) is not None:

@@ -4,8 +4,8 @@ The same code keeps a model live (`workers/projector.py`) and builds it anew (`r
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import psycopg
@@ -14,6 +14,8 @@ from domain.event import Event, Recorded, before_unknown
 
 BATCH = 1000
 """Events per transaction: larger ones gain nothing, smaller ones cost a replay its speed."""
+
+T = TypeVar("T")
 
 FIRST_WAIT_SECONDS = 0.002
 LONGEST_WAIT_SECONDS = 0.05
@@ -106,7 +108,8 @@ class Follower:
         self._reader = reader
         self._batch = batch
         self._types = types
-        self._ahead: tuple[int, asyncio.Task[_Changes | None]] | None = None
+        self._reading = _Ahead[_Read](self._read)
+        self._folding = _Ahead[_Changes | None](self._changes)
 
     async def start(self, connection: psycopg.AsyncConnection) -> None:
         """Find the checkpoint, making it if the model is new."""
@@ -126,7 +129,7 @@ class Follower:
         if changes is not None and not changes.events:
             # A follower of a newer version may have gone past it.
             self.position = await checkpoint_of(connection, self.checkpoint)
-            changes = await self._changes(self.position)
+            changes = await self._anew()
         self.waits_for = None
         if changes is None:
             return 0
@@ -138,7 +141,7 @@ class Follower:
         except psycopg.errors.UniqueViolation:
             # Applied before, by a follower whose checkpoint was taken back or lost. Read anew: the
             # attempt may have found the checkpoint elsewhere.
-            again = await self._changes(self.position)
+            again = await self._anew()
             if again is None or not again.events:
                 return 0
             return await self._apply(connection, again, repeated=True)
@@ -155,7 +158,7 @@ class Follower:
             if row[0] != self.position:
                 # Another follower went on, or a crash of the server took the last commits back.
                 self.position = row[0]
-                others = await self._changes(self.position)
+                others = await self._anew()
                 if others is None or not others.events:
                     return 0
                 changes = others
@@ -170,24 +173,23 @@ class Follower:
         return changes.events
 
     async def _next(self) -> "_Changes | None":
-        if self._ahead is not None and self._ahead[0] == self.position:
-            (_, reading), self._ahead = self._ahead, None
-            changes = await reading
-        else:
-            await self.close()
-            changes = await self._changes(self.position)
+        changes = await self._folding.take(self.position)
         if changes is not None and changes.events == self._batch:
-            # More is waiting: it is read and folded while this batch is written.
-            ahead = self._changes(changes.last)
-            self._ahead = changes.last, asyncio.create_task(ahead)
+            # More is waiting: it is folded while this batch is written.
+            self._folding.begin(changes.last)
         return changes
 
+    async def _anew(self) -> "_Changes | None":
+        await self.close()
+        return await self._changes(self.position)
+
     async def _changes(self, after: int) -> "_Changes | None":
-        if self._types is not None:
-            batch, last, events = await self._reader.read_only(after, self._batch, self._types)
-        else:
-            batch = await self._reader.read(after, self._batch)
-            last, events = batch[-1].position if batch else after, len(batch)
+        batch, last, events = await self._reading.take(after)
+        if events == self._batch:
+            # And the one behind it is fetched while this one is folded, which blocks: the query
+            # has to be on its way before.
+            self._reading.begin(last)
+            await asyncio.sleep(0)
         known, unknown = before_unknown(batch)
         if unknown is not None:
             last, events = known[-1].position if known else after, len(known)
@@ -195,12 +197,47 @@ class Follower:
             return None
         return _Changes(events, last, self.projection.fold(known) if known else (), unknown)
 
+    async def _read(self, after: int) -> "_Read":
+        if self._types is not None:
+            return await self._reader.read_only(after, self._batch, self._types)
+        batch = await self._reader.read(after, self._batch)
+        return batch, batch[-1].position if batch else after, len(batch)
+
     async def close(self) -> None:
         """Let go of what was read ahead."""
-        if self._ahead is not None:
-            self._ahead[1].cancel()
-            await asyncio.gather(self._ahead[1], return_exceptions=True)
-            self._ahead = None
+        await self._folding.close()
+        await self._reading.close()
+
+
+_Read = tuple[Sequence[Recorded], int, int]
+"""As of `EventReader.read_only`."""
+
+
+class _Ahead(Generic[T]):
+    """Work on what comes behind a position, begun before it is asked for."""
+
+    def __init__(self, work: Callable[[int], Coroutine[None, None, T]]) -> None:
+        self._work = work
+        self._begun: tuple[int, asyncio.Task[T]] | None = None
+
+    def begin(self, after: int) -> None:
+        """Once a position, which is taken before the next is begun."""
+        self._begun = after, asyncio.create_task(self._work(after))
+
+    async def take(self, after: int) -> T:
+        """What was begun for this position; what was begun for another is let go of."""
+        if self._begun is not None and self._begun[0] == after:
+            (_, task), self._begun = self._begun, None
+            return await task
+        await self.close()
+        return await self._work(after)
+
+    async def close(self) -> None:
+        """Let go of what was begun."""
+        if self._begun is not None:
+            (_, task), self._begun = self._begun, None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 class _Changes(msgspec.Struct, frozen=True):
