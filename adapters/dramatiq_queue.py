@@ -130,24 +130,31 @@ class DramatiqQueue:
         self.send(job)
         return True
 
-    def begin(self, job: Job, message_id: str) -> int:
-        """Note that the job begins; how often it began anew after a beginning without any end.
+    def crashes(self, job: Job, message_id: str) -> int:
+        """How often the job began without coming to any end, before this message begins.
 
         A job that kills its worker is taken up again for ever otherwise: Dramatiq counts raised
-        exceptions only. Copies of a job, each a message, may run beside each other. 1 at first,
-        and when Redis cannot say.
+        exceptions only. 0 when Redis cannot say.
         """
+        try:
+            begun: Any = self._redis.hgetall(self._key("begun", job))
+        except redis.RedisError:
+            return 0
+        counts = {id_: int(count) for id_, count in begun.items()}
+        mine = counts.pop(message_id.encode(), 0)
+        # Copies of a job, each a message, may run beside each other, the last of each just now.
+        return mine + sum(counts.values()) - len(counts)
+
+    def begin(self, job: Job, message_id: str) -> None:
+        """Note that the job begins."""
         key = self._key("begun", job)
         try:
             with self._redis.pipeline() as together:
                 together.hincrby(key, message_id)
                 together.expire(key, CRASH_MARK_SECONDS)
-                together.hvals(key)
-                beginnings = [int(count) for count in together.execute()[-1]]
+                together.execute()
         except redis.RedisError:
-            return 1
-        # The last of each message may be running now.
-        return 1 + sum(beginnings) - len(beginnings)
+            return
 
     def end(self, job: Job, message_id: str) -> None:
         """Note that the job came to an end, good or bad."""

@@ -5,7 +5,8 @@ Started by `workers/jobs.py`, which brings the loop and what to do for each job.
 
 import asyncio
 import concurrent.futures
-from collections.abc import Coroutine, Mapping, Sequence
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import dramatiq
@@ -16,8 +17,9 @@ from dramatiq.middleware import CurrentMessage
 from adapters.dramatiq_queue import DramatiqQueue
 from application.jobs import Cause, Job
 
-CRASHES_ALLOWED = 4
+CRASHES_ALLOWED = 6
 """How often a job may begin without coming to an end before nobody tries it any more."""
+LONGEST_REST_SECONDS = 16.0
 THREAD_POLL_MILLISECONDS = 500
 """How often an idle thread looks whether it is to end. A job wakes it at once."""
 
@@ -59,6 +61,14 @@ class RunsJobs(Protocol):
         ...
 
 
+def rest_after(crashes: int) -> float:
+    """Seconds that a job whose worker died waits before it is tried again, by chance.
+
+    What died together would die together for ever, though one of them alone may be what kills.
+    """
+    return random.uniform(0, min(2.0**crashes, LONGEST_REST_SECONDS))  # noqa: S311 - no secret
+
+
 class DramatiqWorker:
     """The worker threads of this process."""
 
@@ -70,8 +80,10 @@ class DramatiqWorker:
         jobs: Sequence[type[Job]],
         threads: Mapping[str, int],
         loop: asyncio.AbstractEventLoop,
+        rest_after: Callable[[int], float] = rest_after,
     ) -> None:
         """`threads` is how many jobs of each queue, by its name, run at once."""
+        self._rest_after = rest_after
         self._queue = queue
         self._runner = runner
         self._loop = loop
@@ -144,12 +156,15 @@ class DramatiqWorker:
     def _act(self, job: Job) -> None:
         """Run the job and wait for it, in a worker thread."""
         attempt = _attempt(job)
-        begun = self._queue.begin(job, attempt.message_id)
-        if begun > CRASHES_ALLOWED:
+        crashes = self._queue.crashes(job, attempt.message_id)
+        if crashes >= CRASHES_ALLOWED:
             # Its mark stays, so that until it expires nobody tries again.
             why = "Its worker died every time it ran."
             self._wait_for(self._runner.give_up(job, attempt, why))
             return
+        if crashes:
+            self._wait_for(asyncio.sleep(self._rest_after(crashes)))
+        self._queue.begin(job, attempt.message_id)
         try:
             self._run(job, attempt)
         finally:
@@ -160,8 +175,8 @@ class DramatiqWorker:
             self._wait_for(self._in_time(job, attempt))
         except TryAgain as again:
             raise Retry(str(again), delay=int(again.delay_seconds * 1000)) from again
-        except concurrent.futures.CancelledError as cancelled:
-            raise Retry("interrupted by a shutdown", delay=0) from cancelled
+        except Retry:
+            raise
         except Exception as error:
             if attempt.last:
                 why = f"{type(error).__name__}: {error}"
@@ -177,6 +192,8 @@ class DramatiqWorker:
         self._running.add(future)
         try:
             future.result()
+        except concurrent.futures.CancelledError as cancelled:
+            raise Retry("interrupted by a shutdown", delay=0) from cancelled
         finally:
             self._running.discard(future)
 

@@ -51,17 +51,21 @@ def test_namespaces_do_not_see_each_other(redis_url: str) -> None:
 
 def test_beginnings_without_an_end_are_counted(redis_url: str) -> None:
     queue = DramatiqQueue(redis_url, namespace="crash")
-    assert [queue.begin(JOB, "one") for _ in range(3)] == [1, 2, 3]
-    # A copy of the job, which the redrive sent, is as poisoned.
-    assert queue.begin(JOB, "copy") == 3
+    for _ in range(3):
+        queue.begin(JOB, "one")
+    assert queue.crashes(JOB, "one") == 3
+    # A copy of the job, which the redrive sent, is as poisoned; the third run may still go on.
+    assert queue.crashes(JOB, "copy") == 2
     queue.end(JOB, "one")
-    assert queue.begin(JOB, "three") == 1
+    assert queue.crashes(JOB, "three") == 0
     queue.close()
 
 
 def test_copies_of_a_job_beside_each_other_have_killed_nobody(redis_url: str) -> None:
     queue = DramatiqQueue(redis_url, namespace="beside")
-    assert [queue.begin(JOB, f"copy {number}") for number in range(9)] == [1] * 9
+    for number in range(9):
+        queue.begin(JOB, f"copy {number}")
+    assert queue.crashes(JOB, "another") == 0
     queue.close()
 
 
@@ -71,6 +75,7 @@ def test_without_redis_sending_says_so() -> None:
         queue.send(JOB)
     with pytest.raises(QueueUnavailable):
         queue.send_again(JOB)
-    assert queue.begin(JOB, "one") == 1
+    queue.begin(JOB, "one")
+    assert queue.crashes(JOB, "one") == 0
     queue.end(JOB, "one")
     queue.close()

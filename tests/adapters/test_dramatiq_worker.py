@@ -1,0 +1,92 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from adapters.dramatiq_queue import DramatiqQueue
+from adapters.dramatiq_worker import Attempt, DramatiqWorker, rest_after
+from application.jobs import Job, PurgeObjects
+from tests.workers.processes import until
+
+NAMESPACE = "rest"
+JOB = PurgeObjects(media_id="media_xK9mQ2pLw3RtYb8c")
+
+
+class Runner:
+    """Does nothing, and remembers for what."""
+
+    def __init__(self) -> None:
+        self.ran: list[Job] = []
+
+    async def run(self, job: Job, attempt: Attempt) -> None:
+        self.ran.append(job)
+
+    async def give_up(self, job: Job, attempt: Attempt, error: str) -> None:
+        raise AssertionError(error)
+
+
+@pytest.fixture
+def crashed(redis_url: str) -> str:
+    """Where a job waits that was begun twice and never came to an end."""
+    queue = DramatiqQueue(redis_url, namespace=NAMESPACE)
+    queue.begin(JOB, "killed")
+    queue.begin(JOB, "killed")
+    queue.send(JOB)
+    queue.close()
+    return redis_url
+
+
+@asynccontextmanager
+async def worker(redis_url: str, runner: Runner, *, rest: float) -> AsyncIterator[list[int]]:
+    """A worker; after how many crashes its jobs rested."""
+    rested: list[int] = []
+    queue = DramatiqQueue(redis_url, namespace=NAMESPACE, heartbeat_seconds=0.5)
+
+    def resting(crashes: int) -> float:
+        rested.append(crashes)
+        return rest
+
+    one = DramatiqWorker(
+        queue,
+        runner,
+        jobs=[PurgeObjects],
+        threads={PurgeObjects.QUEUE: 1},
+        loop=asyncio.get_running_loop(),
+        rest_after=resting,
+    )
+    one.start()
+    yield rested
+    await one.stop(drain_seconds=0.1)
+    queue.close()
+
+
+async def seen(what: list[Any]) -> None:
+    async def is_there() -> bool:
+        return bool(what)
+
+    await until(is_there)
+
+
+async def test_a_job_whose_worker_died_rests_before_it_is_tried_again(crashed: str) -> None:
+    runner = Runner()
+    async with worker(crashed, runner, rest=0.01) as rested:
+        await seen(runner.ran)
+    # It may be taken twice at a start, under the names of both its consumers.
+    assert set(rested) == {1}
+
+
+async def test_a_worker_that_stops_puts_back_what_rests(crashed: str) -> None:
+    runner = Runner()
+    async with worker(crashed, runner, rest=3600) as rested:
+        await seen(rested)
+    assert runner.ran == []
+    async with worker(crashed, runner, rest=0):
+        await seen(runner.ran)
+
+
+def test_jobs_that_died_together_come_back_apart() -> None:
+    rests = [rest_after(3) for _ in range(20)]
+    assert max(rests) - min(rests) > 1
+    assert all(0 <= rest <= 2**3 for rest in rests)
