@@ -1,4 +1,7 @@
-"""`python -m bench.suite`: how long `./dev test` takes, and how much of the processors."""
+"""`python -m bench.suite`: how long `./dev test` takes, and how much of the processors.
+
+Not `./dev test --all`, which is CI's and takes two to three times as long.
+"""
 
 import argparse
 import asyncio

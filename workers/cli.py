@@ -13,6 +13,8 @@ from cyclopts import App, Parameter
 ROOT = Path(__file__).resolve().parent.parent
 VERBATIM = Parameter(allow_leading_hyphen=True)
 
+WHOLE = ("tests/workers", "tests/web", "tests/journeys", "tests/faults", "tests/test_tracing.py")
+"""Tests that start processes of ours, or a browser: three fifths of the time of all."""
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -73,10 +75,20 @@ def up(
     return run(home, ports, ephemeral=ephemeral, restart=restart)
 
 
-@app.command
-def test(*arguments: Annotated[str, VERBATIM]) -> int:
-    """Run the tests on two processes; arguments go to pytest."""
-    return _call("pytest", "-n", "2", *arguments)
+@app.command(name="test")
+def run_tests(
+    *arguments: Annotated[str, VERBATIM],
+    every: Annotated[bool, Parameter(name="--all", help="All of them.", negative=())] = False,
+) -> int:
+    """Run the tests, but those of whole processes and browsers; --all runs these too, as CI does.
+
+    Arguments go to pytest, which then runs what they name.
+    """
+    if every or arguments:
+        return _call("pytest", "-n", "2", *arguments)
+    code = _call("pytest", "-n", "2", *(f"--ignore={path}" for path in WHOLE))
+    print(f"Not run: {', '.join(WHOLE)}. `./dev test --all` runs these too.")  # noqa: T201
+    return code
 
 
 @app.command
