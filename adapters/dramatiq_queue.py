@@ -24,6 +24,8 @@ IDLE_POLL_MILLISECONDS = 200
 """The longest an idle queue waits between two looks at Redis; Dramatiq's default is a second."""
 DELAYED_POLL_MILLISECONDS = 500
 """The same for jobs that are to wait: how late they may be."""
+RESTED = "rested"
+"""The option of a message that says after how many crashes of its job it has waited."""
 _ALWAYS = 1_000_000
 """Of a million commands, how many look for jobs of dead workers; Dramatiq's own default leaves
 them lying for 10 minutes on an idle queue."""
@@ -144,6 +146,11 @@ class DramatiqQueue:
         mine = counts.pop(message_id.encode(), 0)
         # Copies of a job, each a message, may run beside each other, the last of each just now.
         return mine + sum(counts.values()) - len(counts)
+
+    def rest(self, message: dramatiq.Message[None], crashes: int, *, seconds: float) -> None:
+        """Put a message back that is to wait, after so many crashes of its job."""
+        rested = message.copy(options={RESTED: crashes})
+        self.broker_of(message.queue_name).enqueue(rested, delay=int(seconds * 1000))
 
     def begin(self, job: Job, message_id: str) -> None:
         """Note that the job begins."""

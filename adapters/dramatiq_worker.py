@@ -14,12 +14,12 @@ import msgspec
 from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage
 
-from adapters.dramatiq_queue import DramatiqQueue
+from adapters.dramatiq_queue import RESTED, DramatiqQueue
 from application.jobs import Cause, Job
 
 CRASHES_ALLOWED = 6
 """How often a job may begin without coming to an end before nobody tries it any more."""
-LONGEST_REST_SECONDS = 16.0
+LONGEST_REST_SECONDS = 60.0
 THREAD_POLL_MILLISECONDS = 500
 """How often an idle thread looks whether it is to end. A job wakes it at once."""
 
@@ -34,6 +34,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """Whether a failure now is for good."""
     cause: Cause | None = None
     """None for a job that the clock or the scheduler asked for."""
+    rested: int = 0
+    """After how many crashes it has waited."""
 
     @property
     def correlation_id(self) -> str:
@@ -162,8 +164,9 @@ class DramatiqWorker:
             why = "Its worker died every time it ran."
             self._wait_for(self._runner.give_up(job, attempt, why))
             return
-        if crashes:
-            self._wait_for(asyncio.sleep(self._rest_after(crashes)))
+        if crashes > attempt.rested:
+            self._queue.rest(_message(), crashes, seconds=self._rest_after(crashes))
+            return
         self._queue.begin(job, attempt.message_id)
         try:
             self._run(job, attempt)
@@ -175,8 +178,8 @@ class DramatiqWorker:
             self._wait_for(self._in_time(job, attempt))
         except TryAgain as again:
             raise Retry(str(again), delay=int(again.delay_seconds * 1000)) from again
-        except Retry:
-            raise
+        except concurrent.futures.CancelledError as cancelled:
+            raise Retry("interrupted by a shutdown", delay=0) from cancelled
         except Exception as error:
             if attempt.last:
                 why = f"{type(error).__name__}: {error}"
@@ -192,16 +195,19 @@ class DramatiqWorker:
         self._running.add(future)
         try:
             future.result()
-        except concurrent.futures.CancelledError as cancelled:
-            raise Retry("interrupted by a shutdown", delay=0) from cancelled
         finally:
             self._running.discard(future)
 
 
-def _attempt(job: Job) -> Attempt:
+def _message() -> dramatiq.Message[None]:
     message = CurrentMessage.get_current_message()
     if message is None:
         raise RuntimeError("a job runs outside of a worker thread")
+    return message
+
+
+def _attempt(job: Job) -> Attempt:
+    message = _message()
     retries = int(message.options.get("retries", 0))
     cause = message.options.get("cause")
     return Attempt(
@@ -209,4 +215,5 @@ def _attempt(job: Job) -> Attempt:
         retries + 1,
         retries >= job.MAX_RETRIES,
         None if cause is None else msgspec.convert(cause, Cause),
+        int(message.options.get(RESTED, 0)),
     )

@@ -12,10 +12,15 @@ POLL_SECONDS = 0.05
 
 # Below the horizon every transaction has ended: what is not seen there will never be. It cuts what
 # was read and does not bound the reading: of a range PostgreSQL without fresh statistics expects
-# few rows, and sorts the whole rest of the log for every batch.
+# few rows, and sorts the whole rest of the log for every batch. The last condition is asked once:
+# while a long transaction holds the horizon, nothing is read.
 READ = f"""
-SELECT * FROM (SELECT {COLUMNS} FROM events WHERE position > %s ORDER BY position LIMIT %s) AS next
-WHERE position < (SELECT log_horizon()) ORDER BY position
+SELECT * FROM (
+  SELECT {COLUMNS} FROM events WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
+) AS next
+WHERE position < (SELECT log_horizon()) AND (SELECT log_horizon()) >
+  (SELECT position FROM events WHERE position > %(after)s ORDER BY position LIMIT 1)
+ORDER BY position
 """  # noqa: S608 - text of ours
 
 # The span is found in the index alone; then only the wanted events are fetched and decoded, and
@@ -43,7 +48,7 @@ class PostgresEventReader:
         """At most `limit` events after the position, oldest first; never one that has a gap."""
         async with connection(self._pool) as one:
             cursor = one.cursor(binary=True)
-            await cursor.execute(READ, (after, limit), prepare=True)
+            await cursor.execute(READ, {"after": after, "limit": limit}, prepare=True)
             return [recorded_from_row(row) for row in await cursor.fetchall()]
 
     async def read_only(

@@ -25,14 +25,21 @@ CATEGORIES = {media_type.category for media_type in MEDIA_TYPES.values()}
 DEVELOPMENT_GATEWAY_KEY = "development-gateway-key"
 DEVELOPMENT_CURSOR_KEY = "development-cursor-key"
 MIN_SECRET_LENGTH = 32
+LAST_PORT = 65_535
 MOST: Mapping[str, int] = {
     **dict.fromkeys(("limit_presign", "limit_ingest", "limit_list", "limit_bulk_delete"), 100_000),
     "limit_purge_cache": 100_000,
     "limit_audit_export": 100_000,
     "bin_days": 3650,
     "placement_wait_seconds": 25,
+    "live_streams": 1_000_000,
+    "metrics_port": LAST_PORT,
 }
 """Of the limits because Redis keeps the time of each request, some 10 bytes."""
+SCHEMES: Mapping[str, tuple[str, ...]] = {
+    "database_url": ("postgresql://", "postgres://"),
+    "redis_url": ("redis://", "rediss://", "unix://"),
+}
 LONGEST_INGEST_WAIT = 25
 """Less than `api/process.py` drains for."""
 
@@ -43,30 +50,12 @@ class SettingsError(Exception):
 
 def check(settings: "Settings") -> None:
     """Raise SettingsError for what is wrong, or unfit for production."""
-    for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
-        url = getattr(settings, name)
-        if url and not url.startswith(("http://", "https://")):
-            raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")
-        if url.endswith("/"):
-            raise SettingsError(f"{PREFIX}{name.upper()} must not end in a slash.")
-    for name in (
-        "pending_lifetime_seconds",
-        "sweep_interval_seconds",
-        "job_threads",
-        "decoders",
-        "fetch_threads",
-        "scan_threads",
-        "render_threads",
-        "job_heartbeat_seconds",
-        "events_retention_seconds",
-        "events_stream_length",
-        "as_of_events",
-    ):
-        if getattr(settings, name) < 1:
-            raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
-    for name, most in MOST.items():
-        if not 0 <= getattr(settings, name) <= most:
-            raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {most}.")
+    _check_addresses(settings)
+    _check_numbers(settings)
+    for name in ("gateway_keys", "cursor_keys", "services"):
+        if not getattr(settings, name):
+            raise SettingsError(f"{PREFIX}{name.upper()} must name at least one.")
+    _check_buckets(settings)
     _check_origins(settings.cors_origins, development=settings.environment == "development")
     _check_services(settings.services)
     _check_ingest(settings)
@@ -79,6 +68,61 @@ def check(settings: "Settings") -> None:
         raise SettingsError(mistake)
     if settings.environment == "production":
         _check_production(settings)
+
+
+def _check_addresses(settings: "Settings") -> None:
+    for name in ("public_base_url", "s3_endpoint", "s3_upload_endpoint"):
+        url = getattr(settings, name)
+        if url and not url.startswith(("http://", "https://")):
+            raise SettingsError(f"{PREFIX}{name.upper()} must be an http(s) URL, not {url!r}.")
+        if url.endswith("/"):
+            raise SettingsError(f"{PREFIX}{name.upper()} must not end in a slash.")
+    for name, schemes in SCHEMES.items():
+        if not getattr(settings, name).startswith(schemes):
+            # Not the value: it holds a password.
+            raise SettingsError(f"{PREFIX}{name.upper()} must begin with {' or '.join(schemes)}.")
+
+
+def _check_numbers(settings: "Settings") -> None:
+    for name in (
+        "pending_lifetime_seconds",
+        "sweep_interval_seconds",
+        "job_threads",
+        "decoders",
+        "fetch_threads",
+        "scan_threads",
+        "render_threads",
+        "job_heartbeat_seconds",
+        "events_retention_seconds",
+        "events_stream_length",
+        "as_of_events",
+        "redrive_after_seconds",
+        "webhook_threads",
+        "database_pool_size",
+    ):
+        if getattr(settings, name) < 1:
+            raise SettingsError(f"{PREFIX}{name.upper()} must be at least 1.")
+    for name in ("port", "internal_port", "edge_port", "web_port"):
+        if not 1 <= getattr(settings, name) <= LAST_PORT:
+            raise SettingsError(f"{PREFIX}{name.upper()} must be from 1 to {LAST_PORT}.")
+    for name, most in MOST.items():
+        if not 0 <= getattr(settings, name) <= most:
+            raise SettingsError(f"{PREFIX}{name.upper()} must be from 0 to {most}.")
+    if any(seconds < 0 for seconds in settings.webhook_retry_seconds):
+        raise SettingsError(f"{PREFIX}WEBHOOK_RETRY_SECONDS must not be negative.")
+
+
+def _check_buckets(settings: "Settings") -> None:
+    buckets = {
+        settings.s3_incoming_bucket,
+        settings.s3_public_bucket,
+        settings.s3_private_bucket,
+    }
+    if len(buckets) < 3:  # noqa: PLR2004 - so many are named above
+        raise SettingsError(
+            f"{PREFIX}S3_INCOMING_BUCKET, {PREFIX}S3_PUBLIC_BUCKET and {PREFIX}S3_PRIVATE_BUCKET "
+            "must be three buckets: what is not verified, or private, would be public."
+        )
 
 
 def _check_origins(origins: Sequence[str], *, development: bool) -> None:
@@ -164,6 +208,11 @@ def _check_production(settings: "Settings") -> None:
     if any(len(key) < MIN_SECRET_LENGTH for key in (*settings.gateway_keys, *settings.cursor_keys)):
         raise SettingsError(
             f"Gateway and cursor keys need {MIN_SECRET_LENGTH} characters in production."
+        )
+    if not (settings.s3_upload_endpoint or settings.s3_endpoint).startswith("https://"):
+        raise SettingsError(
+            f"{PREFIX}S3_UPLOAD_ENDPOINT, or {PREFIX}S3_ENDPOINT without it, must be https in "
+            "production: browsers upload there."
         )
     if settings.permitted_receivers:
         raise SettingsError(f"{PREFIX}PERMITTED_RECEIVERS is for development only.")

@@ -140,7 +140,9 @@ def _by_columns(
     alike: defaultdict[tuple[str, ...], list[Values]] = defaultdict(list)
     for row in rows.values():
         alike[tuple(row)].append(_sent(row) if "renditions" in row else row)
-    for names, group in alike.items():
+    for present, group in alike.items():
+        # In one order, so that there are few different statements.
+        names = tuple(name for name in TYPES if name in present)
         yield names, [Column(map(itemgetter(name), group)) for name in names]
 
 

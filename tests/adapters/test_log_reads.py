@@ -32,7 +32,7 @@ async def restored_log(database_url: str) -> str:
 @pytest.mark.parametrize(
     ("statement", "parameters"),
     [
-        (READ, (100, LIMIT)),
+        (READ, {"after": 100, "limit": LIMIT}),
         (READ_ONLY, ONWARD),
         (PAGE, {**ONWARD, "scanned": LIMIT, "owner": None}),
         (SELECT_LOG, {"first": 100, "stop": None, "topics": [], "limit": LIMIT}),

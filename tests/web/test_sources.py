@@ -1,4 +1,4 @@
-"""What `./dev test` asks of web/ without a browser."""
+"""What the tests ask of web/ without a browser."""
 
 import json
 import re
