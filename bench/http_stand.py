@@ -92,14 +92,16 @@ async def floor(database_url: str) -> AsyncIterator[tuple[str, int]]:
         await process.wait()
 
 
-async def seed(database_url: str, files: int, others: Mapping[str, int]) -> list[str]:
+async def seed(
+    database_url: str, files: int, others: Mapping[str, int], *, deletable: int = DELETABLE
+) -> list[str]:
     """One owner's files in the read model, whose ids are given, and pending uploads to be deleted.
 
     Completed ones would give the workers a job each, for minutes.
     """
     async with await open_pool(database_url, role="media_worker", size=1) as pool:
         store = PostgresEventStore(pool)
-        for first in range(0, DELETABLE, 5000):
+        for first in range(0, deletable, 5000):
             numbers = range(first, first + 5000)
             await store.append([uploaded(OWNER, n, at=utc_now())[0] for n in numbers])
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:

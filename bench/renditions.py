@@ -80,11 +80,13 @@ async def a_second(one: object, count: int) -> float:
 
 
 @asynccontextmanager
-async def peer(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, str] | None]:
-    """ipx on a free port, and its versions; None where it cannot be installed."""
+async def peer(
+    folder: Path, *, wanted: bool
+) -> AsyncIterator[tuple[httpx.AsyncClient, str] | None]:
+    """ipx on a free port, and its versions; None where it is not wanted or cannot be installed."""
     npm, node = shutil.which("npm"), shutil.which("node")
     with tempfile.TemporaryDirectory(prefix="media-bench-") as scratch:
-        if npm is None or node is None or not await _installed(npm, scratch):
+        if not wanted or npm is None or node is None or not await _installed(npm, scratch):
             yield None
             return
         shutil.copy(PEER, scratch)
@@ -108,12 +110,12 @@ async def _installed(npm: str, folder: str) -> bool:
     return await install.wait() == 0
 
 
-async def thumbnails(report: Report, *, count: int, rounds: int) -> None:
+async def thumbnails(report: Report, *, count: int, rounds: int, beside: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="media-bench-") as name:
         folder = Path(name)
         path = folder / "photograph.jpg"
         path.write_bytes(photograph())
-        async with DecodeSandbox(servers=2) as sandbox, peer(folder) as other:
+        async with DecodeSandbox(servers=2) as sandbox, peer(folder, wanted=beside) as other:
             proof = SandboxProof(sandbox, decoders=2)
 
             async def ours(order: Order) -> None:
@@ -133,7 +135,7 @@ async def thumbnails(report: Report, *, count: int, rounds: int) -> None:
             versions = f"libvips {'.'.join(str(pyvips.version(part)) for part in range(3))}"
             report.say(f"{path.stat().st_size:,} bytes, {WIDTH} by {HEIGHT}. Ours: {versions}.")
             if other is None:
-                report.say("ipx could not be installed: no npm, or no network.")
+                report.say("Without ipx: the short form, no npm, or no network.")
             else:
                 report.say(f"ipx: {other[1]}.")
                 variants["ipx"] = lambda: a_second(theirs, count)
@@ -250,14 +252,14 @@ async def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and say whether the goals were reached."""
     report = Report("Renditions")
     count, rounds, samples = (8, 3, 5) if arguments.quick else (30, 7, 30)
-    await thumbnails(report, count=count, rounds=rounds)
+    await thumbnails(report, count=count, rounds=rounds, beside=not arguments.quick)
     await inspections(report, samples=samples)
     return report.finish("renditions", write=arguments.report)
 
 
 def main() -> int:
     """Read the command line and run."""
-    return command(run, __doc__, quick="a minute")
+    return command(run, __doc__, quick="a minute, without the peer")
 
 
 if __name__ == "__main__":

@@ -448,8 +448,9 @@ class Crowd:
     """The clients of one scenario: two workspaces, some people each."""
 
     def __init__(
-        self, system: System, folder: Path, *, run: str, seed: int, people: int = 2
+        self, system: System, folder: Path, *, run: str, seed: str, people: int = 2
     ) -> None:
+        """`run` makes names that no other has; what is done comes from `seed` alone."""
         self.tenants = [f"ls_{run}_{which}" for which in "ab"]
         ids: dict[str, list[str]] = {tenant: [] for tenant in self.tenants}
         self.clients = []
@@ -462,7 +463,7 @@ class Crowd:
                     folder,
                     name=name,
                     tenant=tenant,
-                    chance=random.Random(f"{seed} {name}"),
+                    chance=random.Random(f"{seed} {name.removeprefix(run)}"),
                     others=ids[other],
                 )
                 client.own = ids[tenant]

@@ -25,9 +25,10 @@ async def power_cut(stage: Stage) -> bool:
     """Everything dies at once but the bucket, whose PUT is whole or nothing."""
     await stage.rest(0.5, 1.5)
     system = stage.system
-    await system.kill("postgres", "valkey", "api", "projector", "reactor", "publisher", "jobs")
+    await system.kill("postgres", "valkey", *OURS)
     await asyncio.gather(system.start_server("postgres"), system.start_server("valkey"))
-    await system.until_runs("api")
+    for name in OURS:
+        await system.until_runs(name)
     await stage.rest(0.5, 1.0)
     return True
 

@@ -30,8 +30,7 @@ from tests.faults.system import System, running_system
 SCENARIOS: Sequence[Scenario] = (*KILLS, *SERVERS, *RACES)
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
-"""`scenario seed` of every run that ever failed: played first, for good."""
-REPLAYED_STRIKES = 2
+"""`scenario seed strikes` of every run that ever failed: played first, for good."""
 STOPPED = 130
 RED = "red"
 KEPT = Path(tempfile.gettempdir()) / "media-faults-failed"
@@ -43,22 +42,23 @@ class Regression(msgspec.Struct, frozen=True):
 
     scenario: str
     seed: int
+    strikes: int
 
 
 def regressions() -> list[Regression]:
     """The list, in its order."""
     lines = [line.partition("#")[0].split() for line in REGRESSIONS.read_text().splitlines()]
-    return [Regression(name, int(seed)) for name, seed in (line for line in lines if line)]
+    return [Regression(line[0], int(line[1]), int(line[2])) for line in lines if line]
 
 
 def remember(outcome: Outcome) -> None:
     """Add a run that failed to the list."""
-    one = Regression(outcome.scenario, outcome.seed)
+    one = Regression(outcome.scenario, outcome.seed, outcome.strikes)
     violated = [found for found in outcome.violations if found.invariant != "void"]
     if not violated or one in regressions():
         return
     with REGRESSIONS.open("a") as file:
-        file.write(f"{one.scenario} {one.seed}  # {violated[0].invariant}\n")
+        file.write(f"{one.scenario} {one.seed} {one.strikes}  # {violated[0].invariant}\n")
 
 
 class Shown:
@@ -119,7 +119,7 @@ class Run:
 
     async def _scenarios(self) -> None:
         again = [one for one in regressions() if BY_NAME[one.scenario] in self._chosen]
-        plays = [(BY_NAME[one.scenario], one.seed, REPLAYED_STRIKES) for one in again]
+        plays = [(BY_NAME[one.scenario], one.seed, one.strikes) for one in again]
         plays += [(one, self.report.seed, self.report.strikes) for one in self._chosen]
         async with running_system() as system:
             try:

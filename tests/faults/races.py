@@ -117,7 +117,7 @@ async def expire_as_always(stage: Stage) -> None:
 async def complete_delete_sweep(stage: Stage) -> bool:
     """Complete, delete and the sweep meet one upload, in every order, six uploads at a time."""
     rounds = [_race(stage, order) for order in ORDERS]
-    return any(await asyncio.gather(*rounds))
+    return all(await asyncio.gather(*rounds))
 
 
 async def _race(stage: Stage, order: tuple[str, ...]) -> bool:

@@ -137,8 +137,9 @@ async def play(
     began = time.monotonic()
     folder = folder / f"{run}-{scenario.name}"
     folder.mkdir(parents=True)
-    crowd = Crowd(system, folder, run=run, seed=seed)
-    stage = Stage(system, crowd, random.Random(f"{seed} {scenario.name}"), strikes)
+    whole_seed = f"{seed} {scenario.name}"
+    crowd = Crowd(system, folder, run=run, seed=whole_seed)
+    stage = Stage(system, crowd, random.Random(whole_seed), strikes)
     tail = Tail(system)
     await tail.start()
     hits = void = 0

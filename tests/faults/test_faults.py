@@ -1,5 +1,7 @@
 """The short form of `./dev faults`: a few strikes of a few scenarios, and one of the red proofs."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from tests.faults.program import BY_NAME, REGRESSIONS, SCENARIOS, regressions
 from tests.faults.red import PROOFS, RedProof, prove
 from tests.faults.stage import play
 from tests.faults.system import System, running_system
+from tests.kit.up import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -53,6 +56,18 @@ async def test_a_broken_build_turns_the_checker_red(
         progress=lambda _name, _done, _wanted: None,
     )
     assert red.told
+
+
+async def test_the_program_comes_to_its_end() -> None:
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.faults", "fifty-completes", "--strikes", "1", "--no-final"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await program.communicate()
+    assert program.returncode == 0, said.decode()
+    assert "no invariant was violated" in said.decode()
 
 
 def test_scenarios_have_names_of_their_own_and_every_regression_is_one_of_them() -> None:
