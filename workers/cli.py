@@ -117,14 +117,15 @@ def docs() -> int:
 
 
 @app.command
-def bench(name: str = "", *arguments: Annotated[str, VERBATIM]) -> int:
-    """Run one benchmark of bench/, or all of them; without a name all, without writing reports."""
-    name = name or "all"
+def bench(*arguments: Annotated[str, VERBATIM]) -> int:
+    """Run one benchmark of bench/, or all: [NAME] [--quick] [--report]."""
+    named = bool(arguments) and not arguments[0].startswith("-")
+    name, options = (arguments[0], arguments[1:]) if named else ("all", arguments)
     if importlib.util.find_spec(f"bench.{name}") is None:
         files = sorted(path.stem for path in (ROOT / "bench").glob("[a-z]*.py"))
         print("benchmarks:", ", ".join(files))  # noqa: T201
         return 1
-    return _call(sys.executable, "-m", f"bench.{name}", *arguments)
+    return _call(sys.executable, "-m", f"bench.{name}", *options)
 
 
 @app.command

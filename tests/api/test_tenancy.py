@@ -1,6 +1,7 @@
 """Two workspaces on every route: what one has, the other neither sees nor changes."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import msgspec
@@ -9,6 +10,8 @@ import pytest
 from adapters.runtime import open_api_runtime
 from adapters.settings import Settings
 from api import app
+from api.public_routes import ROUTES
+from api.routes import OPEN
 from tests.kit.http import ApiClient, asked, refused, serving
 
 
@@ -47,6 +50,52 @@ async def test_another_workspace_changes_nothing_of_a_file(
     assert [failed["code"] for failed in answer.json()["failed"]] == ["OWNERSHIP_DENIED"]
     assert await client.listed() == [file]
     assert (await client.complete(pending["mediaId"])).status_code == 200
+
+
+ALL_RIGHTS = "media:files.read media:files.write media:audit.read media:webhooks.write"
+BODIES = {
+    "media.files.change": {"isPublic": False},
+    "media.files.signed_url": {"expiresIn": 900},
+    "media.webhooks.edit": {"status": "paused"},
+    "media.webhooks.replay": {"position": "0"},
+}
+
+
+def naming(what: str) -> list[Any]:
+    """Every route that names one of these, but those open to anybody."""
+    return [
+        pytest.param(method, path, BODIES.get(route.opt["event"]), id=f"{method} {path}")
+        for route in ROUTES
+        for path in route.paths
+        for method in route.http_methods
+        if f"{{{what}:" in path and route.opt["access"] != OPEN
+    ]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), naming("media_id"))
+async def test_no_route_lets_another_workspace_near_a_file(
+    client: ApiClient, stranger: ApiClient, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    file = await client.upload()
+    other = stranger.but(permissions=ALL_RIGHTS)
+    answer = await other.send(method, path.replace("{media_id:str}", file["id"]), json=body)
+    assert answer.status_code in {403, 404}, answer.text
+    assert file["fileName"] not in answer.text
+    assert await client.listed() == [file]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), naming("webhook_id"))
+async def test_no_route_lets_another_workspace_near_a_webhook(
+    client: ApiClient, stranger: ApiClient, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    owner, other = (one.but(permissions=ALL_RIGHTS) for one in (client, stranger))
+    asked = {"url": "https://hooks.example.com/secret-path", "eventTypes": ["media.uploaded"]}
+    webhook = (await owner.send("POST", "/webhooks", json=asked)).json()
+    named = path.replace("{webhook_id:str}", webhook["id"]).replace("{position:str}", "1")
+    refused(await other.send(method, named, json=body), 404, "WEBHOOK_NOT_FOUND")
+    assert (await other.get("/webhooks")).json()["items"] == []
+    kept = (await owner.get(f"/webhooks/{webhook['id']}")).json()
+    assert (kept["url"], kept["status"]) == (asked["url"], "active")
 
 
 async def test_a_file_that_does_not_exist_is_404_to_everyone(client: ApiClient) -> None:

@@ -66,6 +66,23 @@ def take_through_its_life(person: Person, mime_type: str) -> None:
     assert [fact for fact in told if fact in LIFE] == LIFE
 
 
+def test_a_late_put_after_complete_changes_nothing_that_anybody_sees(up: Up) -> None:
+    with Person(up.run, "ls_late") as person:
+        presigned = person.presign("late.png", "image/png").json()
+        assert person.put(presigned, "image/png").status_code == 200
+        completed = person.complete(presigned)
+        other = sample("image/png")[:-1] + b"!"
+        # Once incoming is emptied the URL, which lives for an hour, is good for one more.
+        wait_until(lambda: person.put(presigned, "image/png", other).status_code == 200)
+
+        again = person.complete(presigned)
+        assert (again.status_code, again.json()["url"]) == (200, completed.json()["url"])
+        # Not from the edge's cache.
+        served = person.bucket.get(f"{completed.json()['url']}?late")
+        assert len(served.content) == completed.json()["fileSize"]
+        assert other not in served.content
+
+
 COUNTED = {
     'media_requests_total{route="media.upload.presign",status="200"}',
     'media_requests_total{route="media.files.delete",status="200"}',

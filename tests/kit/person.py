@@ -45,9 +45,13 @@ class Person:
         headers = {"idempotency-key": key} if key else {}
         return self.api.post("/upload/presign", json=body, headers=headers)
 
-    def put(self, presigned: dict[str, Any], mime_type: str) -> httpx.Response:
+    def put(
+        self, presigned: dict[str, Any], mime_type: str, content: bytes | None = None
+    ) -> httpx.Response:
+        """The sample of the type, unless other bytes are given."""
+        content = sample(mime_type) if content is None else content
         return self.bucket.put(
-            presigned["uploadUrl"], content=sample(mime_type), headers=presigned["headers"]
+            presigned["uploadUrl"], content=content, headers=presigned["headers"]
         )
 
     def complete(self, presigned: dict[str, Any]) -> httpx.Response:
