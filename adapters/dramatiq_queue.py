@@ -48,12 +48,16 @@ class _Client(redis.Redis):
 
 
 class _Broker(RedisBroker):
-    """Takes another name whenever a consumer begins anew, since its connection broke.
+    """Takes another name whenever a consumer begins again, since its connection broke.
 
     Dramatiq forgets what the consumer held, delayed jobs above all, and Redis keeps it for a worker
     of this name for as long as that one lives: under another name it is soon dead, and its jobs
     are taken up again. Those that it just does are done twice.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._consumed: set[str] = set()
 
     def consume(
         self,
@@ -62,7 +66,9 @@ class _Broker(RedisBroker):
         timeout: int = 5000,  # noqa: ARG002 - meant for threads, which need not look as often
     ) -> Consumer:
         """Begin to take messages of a queue."""
-        self.broker_id = secrets.token_hex(16)
+        if queue_name in self._consumed:
+            self.broker_id = secrets.token_hex(16)
+        self._consumed.add(queue_name)
         delayed = queue_name == dq_name(queue_name)
         longest = DELAYED_POLL_MILLISECONDS if delayed else IDLE_POLL_MILLISECONDS
         return super().consume(queue_name, prefetch, longest)
@@ -90,7 +96,7 @@ class DramatiqQueue:
     def broker_of(self, queue_name: str) -> RedisBroker:
         """The broker of one queue: Dramatiq wants one for each set of worker threads."""
         if queue_name not in self._brokers:
-            self._brokers[queue_name] = _Broker(  # type: ignore[no-untyped-call]
+            self._brokers[queue_name] = _Broker(
                 client=self._redis,
                 namespace=self._namespace,
                 maintenance_chance=_ALWAYS,
