@@ -30,6 +30,8 @@ LONGEST_FIRST = (
     "application", "domain",
 )  # fmt: skip
 """The folders of tests."""
+LONG = {"web", "workers", "journeys"}
+"""Folders of tests that start processes or a browser, all of them marked as long."""
 TOGETHER = {"web", "journeys", "faults"}
 """Folders whose modules share a running `./dev up`."""
 counter = itertools.count(1)
@@ -70,10 +72,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     return Together(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let what takes long begin first."""
     place = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path.parent.name, len(place)))
+    for item in items:
+        if item.path.parent.name in LONG:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.hookimpl(wrapper=True)

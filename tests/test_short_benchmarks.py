@@ -15,6 +15,7 @@ SHORT = [name for name in LIMITS if name != "suite"]
 """All but the one that runs the tests."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(PATIENCE * max(LIMITS.values()))
 @pytest.mark.parametrize("name", SHORT)
 async def test_it_comes_to_its_end(name: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import msgspec
+import pytest
 
 from adapters.settings import Settings
 from adapters.tracing import ids_of
@@ -18,6 +19,8 @@ from tests.workers.processes import ROOT, environment_of, process, until
 
 TOKEN = "token-of-the-collector"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+pytestmark = pytest.mark.long
 
 
 @asynccontextmanager

@@ -41,6 +41,7 @@ def test_what_may_be_written_is_not(line: str) -> None:
     assert written.leaks(line) == []
 
 
+@pytest.mark.long
 def test_a_test_during_which_a_process_writes_a_secret_fails(tmp_path: Path) -> None:
     (tmp_path / "test_leaking.py").write_text(
         f"import os\ndef test_it():\n    os.system('echo \"{URL}0123\"')\n"

@@ -13,11 +13,6 @@ from cyclopts import App, Parameter
 ROOT = Path(__file__).resolve().parent.parent
 VERBATIM = Parameter(allow_leading_hyphen=True)
 
-LONG = (
-    *("tests/workers", "tests/web", "tests/journeys", "tests/faults/test_faults.py"),
-    *("tests/test_tracing.py", "tests/test_short_benchmarks.py"),
-)
-"""Tests of the workers, in a browser, over the whole service: more than half of the time of all."""
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -83,14 +78,15 @@ def run_tests(
     *arguments: Annotated[str, VERBATIM],
     every: Annotated[bool, Parameter(name="--all", help="All of them.", negative=())] = False,
 ) -> int:
-    """Run the tests that take minutes in all; --all runs every one, as CI does.
+    """Run the tests but the long ones; --all runs every one, as CI does.
 
-    Arguments go to pytest; where they name files, these are run.
+    Long are those of the workers, in a browser and over the whole service, and some others of more
+    than a few seconds. Arguments go to pytest; where they name files, all of their tests are run.
     """
     if every or any((ROOT / one.partition("::")[0]).exists() for one in arguments):
         return _call("pytest", "-n", "2", *arguments)
-    code = _call("pytest", "-n", "2", *(f"--ignore={path}" for path in LONG), *arguments)
-    print(f"Not run: {', '.join(LONG)}. `./dev test --all` runs these too.")  # noqa: T201
+    code = _call("pytest", "-n", "2", "-m", "not long", *arguments)
+    print("Without the long ones; `./dev test --all` runs these too.")  # noqa: T201
     return code
 
 

@@ -255,6 +255,7 @@ FOR_EVER: dict[Talk, ScanLimits] = {
         (hangs_up_in_the_middle, "hangs up|takes no more|breaks off"),
     ],
 )
+@pytest.mark.long
 async def test_only_the_whole_right_answer_is_a_verdict(talk: Talk, why: str) -> None:
     began = time.monotonic()
     async with running(talk) as address:

@@ -111,6 +111,7 @@ async def stopped_decode(sandbox: DecodeSandbox) -> AsyncIterator[tuple[int, asy
         await asyncio.wait([work])
 
 
+@pytest.mark.long
 async def test_a_decoder_that_hangs_is_killed_and_only_its_file_fails() -> None:
     limits = DecodeLimits(wall_seconds=5)
     async with DecodeSandbox(servers=2, limits=limits) as sandbox:

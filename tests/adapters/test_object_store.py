@@ -187,6 +187,7 @@ async def test_deleting_removes_one_or_many_and_what_is_missing_counts(
         await store.delete("public", ["x"] * 1001)
 
 
+@pytest.mark.long
 async def test_listing_finds_the_older_objects_over_all_pages(store: R2ObjectStore) -> None:
     keys = {f"l/{number:04}.png" for number in range(1105)}
     for some in [sorted(keys)[at : at + 50] for at in range(0, 1105, 50)]:
@@ -277,6 +278,7 @@ def test_a_process_that_only_signs_does_not_wait_for_the_client() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.long
 async def test_a_copy_is_pinned_to_the_bytes_that_were_looked_at(
     conditional_store: R2ObjectStore,
 ) -> None:

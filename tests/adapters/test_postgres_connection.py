@@ -31,6 +31,7 @@ CLAIM = KeyClaim(
 SOMEONE_WAITS = "SELECT FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted"
 
 
+@pytest.mark.long
 async def test_a_server_whose_packets_vanish_is_given_up_in_bounded_time(database_url: str) -> None:
     async with Gate(database_url) as gate:
         gate.open()
@@ -99,6 +100,7 @@ async def test_after_a_restart_of_the_server_no_request_meets_a_dead_connection(
             await asyncio.gather(*(store.load([new_stream()]) for _ in range(2 * SIZE)))
 
 
+@pytest.mark.long
 async def test_the_first_request_after_an_outage_is_answered() -> None:
     with temporary_folder() as home:
         postgres = embedded_postgres(home)

@@ -38,6 +38,7 @@ async def limits(
 short_window = pytest.mark.parametrize("limits", [SHORT], indirect=True)
 
 
+@pytest.mark.long
 async def test_no_window_holds_more_than_the_limit_and_nearly_all_of_it_can_be_used(
     redis_url: str,
 ) -> None:
@@ -65,6 +66,7 @@ async def test_no_window_holds_more_than_the_limit_and_nearly_all_of_it_can_be_u
     assert len(admitted) >= 0.95 * limit * int((until - first) / window)
 
 
+@pytest.mark.long
 async def test_a_refused_request_is_not_counted_and_says_when_to_come_again(
     limits: RedisLimits,
 ) -> None:

@@ -260,6 +260,7 @@ async def test_a_database_that_is_away_at_the_beginning_is_an_error_as_any_other
     refused(await auditor.send("GET", "/audit/export?format=csv"), 500, "DB_ERROR")
 
 
+@pytest.mark.long
 async def test_an_export_of_a_long_trail_is_sent_in_pieces_and_holds_no_transaction(
     url: str, auditor: ApiClient, settings: Settings
 ) -> None:

@@ -346,6 +346,7 @@ async def test_a_repeat_answers_as_the_first_with_its_command(
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 async def test_many_files_deleted_in_bulk_and_undone_are_back_byte_for_byte(
     client: ApiClient, runtime: Runtime
 ) -> None:

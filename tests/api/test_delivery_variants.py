@@ -52,6 +52,7 @@ async def count(client: ApiClient, file: JSON, name: str) -> int:
     return [item["type"].split(".")[1] for item in items].count(name)
 
 
+@pytest.mark.long
 async def test_few_are_waited_for_at_once_and_none_for_long(
     runtime: Runtime, client: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

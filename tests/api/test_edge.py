@@ -306,6 +306,7 @@ async def test_a_large_file_goes_through_both_ways(
     assert (await browser.get(f"/{key}")).content == body
 
 
+@pytest.mark.long
 async def test_a_put_survives_that_the_store_tidies_its_folder_away(
     store: R2ObjectStore, browser: httpx.AsyncClient
 ) -> None:

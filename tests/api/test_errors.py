@@ -54,6 +54,7 @@ async def test_without_a_database_every_route_answers_db_error_and_presign_gives
         await client.http.aclose()
 
 
+@pytest.mark.long
 async def test_a_database_whose_packets_vanish_holds_no_request_for_long(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ async def test_uploads_that_never_become_files_are_not_told(url: str, client: Ap
         assert [event.data["fileName"] for event in await source.got(1)] == ["b.png"]
 
 
+@pytest.mark.long
 async def test_nothing_of_another_workspace_or_person_ever_appears(
     url: str, http: httpx.AsyncClient, settings: Settings
 ) -> None:
@@ -319,6 +320,7 @@ async def _served(url: str, client: ApiClient) -> bool:
         return not source.ended and bool(source.last_id)
 
 
+@pytest.mark.long
 async def test_many_streams_take_no_connection_from_those_who_ask(
     url: str, http: httpx.AsyncClient, settings: Settings
 ) -> None:

@@ -35,6 +35,7 @@ async def published(runtime: Runtime, key: str) -> bytes:
 
 @pytest.mark.usefixtures("_workers")
 @pytest.mark.timeout(300)
+@pytest.mark.long
 async def test_hostile_files_are_refused_for_a_reason_and_leave_no_byte(
     client: ApiClient, runtime: Runtime
 ) -> None:

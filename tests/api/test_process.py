@@ -69,6 +69,7 @@ async def connected(
 
 @pytest.mark.parametrize("module", ["api.app", "api.internal_app"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.long
 async def test_an_idle_process_ends_at_once_with_0(
     settings: Settings, module: str, number: signal.Signals
 ) -> None:
@@ -110,6 +111,7 @@ async def test_a_request_in_flight_is_finished_and_nothing_new_is_taken(
         assert await asyncio.wait_for(child.wait(), SECONDS) == 0
 
 
+@pytest.mark.long
 async def test_who_waits_for_an_ingest_is_answered_before_the_process_ends(
     settings: Settings,
 ) -> None:
@@ -176,6 +178,7 @@ async def asked_in_time(settings: Settings) -> bool:
     return in_time
 
 
+@pytest.mark.long
 async def test_who_is_connected_and_never_asks_holds_nothing_up(settings: Settings) -> None:
     async with started("api.app", settings) as (child, url), connected(url) as (reader, _):
         child.send_signal(signal.SIGTERM)
@@ -212,6 +215,7 @@ async def test_a_taken_port_is_said_and_the_process_ends(settings: Settings) -> 
     ],
     ids=["garbage", "an endless address", "a negative length"],
 )
+@pytest.mark.long
 async def test_what_the_server_cannot_read_is_answered_with_the_envelope_too(
     settings: Settings, request_: bytes
 ) -> None:

@@ -62,6 +62,7 @@ async def document_with_files(client: ApiClient) -> bytes:
 
 @pytest.mark.usefixtures("_followers")
 @pytest.mark.timeout(SECONDS)
+@pytest.mark.long
 async def test_what_the_document_allows_is_accepted_and_what_it_forbids_refused(
     settings: Settings, tmp_path: Path
 ) -> None:

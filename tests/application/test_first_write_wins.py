@@ -71,6 +71,7 @@ async def test_a_slow_complete_does_not_put_later_bytes_over_published_ones(
     assert await library.events(file.id) == ["upload_requested", "upload_completed"]
 
 
+@pytest.mark.long
 async def test_of_two_verified_contents_the_one_published_first_stays(
     conditional_library: Library,
 ) -> None:

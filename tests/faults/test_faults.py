@@ -13,7 +13,7 @@ from tests.faults.stage import play
 from tests.faults.system import System, running_system
 from tests.kit.up import ROOT
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 SHORT = ("after-commit", "rows-written", "store-forgetting")
 STRIKES = 2

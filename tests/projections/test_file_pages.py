@@ -211,6 +211,7 @@ FROM generate_series(1, 50000) AS n,
 
 @pytest.mark.parametrize("step", [1, 7919])
 @pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.long
 async def test_a_word_of_many_names_costs_a_bounded_look_a_page_and_is_found_whole(
     log: Log, sort: Sort, step: int
 ) -> None:

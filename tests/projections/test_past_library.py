@@ -110,6 +110,7 @@ async def all_now(log: Log, owner: str, query: FileQuery) -> list[FileResource]:
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.long
 async def test_a_library_as_it_was_is_the_read_model_rebuilt_up_to_there(
     log: Log, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
