@@ -132,7 +132,8 @@ async def test_a_database_that_is_away_is_named_so() -> None:
 def test_the_migrate_process_says_what_it_did_and_ends_well(
     empty_database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("REDIS_URL", "PUBLIC_BASE_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY"):
+    monkeypatch.setenv("MEDIA_REDIS_URL", "redis://unused.test")
+    for name in ("PUBLIC_BASE_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY"):
         monkeypatch.setenv(f"MEDIA_{name}", "http://unused.test")
     monkeypatch.setenv("MEDIA_ENVIRONMENT", "development")
     monkeypatch.setenv("MEDIA_DATABASE_URL", empty_database)

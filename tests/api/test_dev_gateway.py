@@ -212,6 +212,7 @@ def test_it_does_not_start_in_production(settings: Settings) -> None:
         MEDIA_CURSOR_KEYS=secret,
         MEDIA_PUBLIC_BASE_URL="https://media.test",
         MEDIA_DELIVERY_BASE_URL="https://api.media.test",
+        MEDIA_S3_UPLOAD_ENDPOINT="https://s3.media.test",
         MEDIA_CDN="none",
     )
     ended = subprocess.run(
