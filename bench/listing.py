@@ -1,4 +1,4 @@
-"""Does a page cost the same in a large library as in a small one, and does search stay quick?
+"""Do a page and the sums cost the same in a large library as in a small one; is search quick?
 
 `python -m bench.listing`: pages of 50 out of 10,000 and 1,000,000 files for every sort, and 16
 clients searching among 200,000.
@@ -19,8 +19,10 @@ import psycopg
 
 from adapters.postgres import Pool, open_pool
 from bench.kit import Report, command, interleaved, own_database
+from projections.file_list import recent
 from projections.file_pages import FileQuery, Sort, page
 from projections.folded_name import search_text
+from projections.storage_stats import stats
 
 SORTS: tuple[Sort, ...] = (
     "-createdAt", "createdAt", "fileName", "-fileName", "fileSize", "-fileSize",
@@ -63,11 +65,19 @@ LATERAL (SELECT CASE WHEN n %% 1000 = 1 THEN 'Äpfel a-b ' ELSE
 """
 
 
+SUMS = """
+INSERT INTO storage_stats_v1
+SELECT owner, service_code, category, count(*), sum(file_size) FROM file_list_v2
+WHERE owner = %(owner)s GROUP BY owner, service_code, category
+"""
+
+
 async def fill(connection: psycopg.AsyncConnection, owners: Mapping[str, int]) -> None:
-    """Give each owner so many files, in the file list alone. Outside of a transaction."""
+    """Give each owner so many files, in the read models alone. Outside of a transaction."""
     for owner, files in owners.items():
         parameters = {"owner": owner, "files": files, "odd": ODD, "even": search_text(ODD)}
         await connection.execute(FILL, parameters)
+        await connection.execute(SUMS, {"owner": owner})
     await connection.execute("VACUUM ANALYZE file_list_v2")
 
 
@@ -109,6 +119,26 @@ async def listings(pool: Pool, report: Report, *, rounds: int) -> None:
     )
     ratio = statistics.median(ratios)
     report.goal("a page of 1,000,000 / of 10,000", ratio, limit=1.3, at_most=True)
+
+
+async def sums(pool: Pool, report: Report, *, rounds: int) -> None:
+    """The statistics of a small and of a large library."""
+
+    async def asked(owner: str) -> None:
+        await stats(pool, owner)
+        await recent(pool, owner, public_base_url=PUBLIC_BASE_URL)
+
+    owners = ("t:small", "t:large")
+    times = await interleaved(
+        {owner: partial(timed, partial(asked, owner)) for owner in owners}, rounds=rounds
+    )
+    report.table(
+        "Milliseconds for the statistics, with the 8 newest files",
+        ["of 10,000", "of 1,000,000"],
+        [[f"{times.median('t:small'):.2f}", times.median("t:large")]],
+    )
+    ratio = times.ratio("t:large", "t:small")
+    report.goal("statistics of 1,000,000 / of 10,000", ratio, limit=1.3, at_most=True)
 
 
 async def listed(pool: Pool, owner: str, query: FileQuery) -> object:
@@ -202,6 +232,7 @@ async def run(arguments: argparse.Namespace) -> int:
         pool = await open_pool(url, role="media_api", size=CLIENTS)
         await stack.enter_async_context(pool)
         await listings(pool, report, rounds=5 if arguments.quick else 40)
+        await sums(pool, report, rounds=20 if arguments.quick else 400)
         await searched(pool, report, seconds=1 if arguments.quick else 15)
     return report.finish("listing", write=arguments.report)
 
