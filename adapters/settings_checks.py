@@ -32,6 +32,7 @@ MOST: Mapping[str, int] = {
     "limit_audit_export": 100_000,
     "bin_days": 3650,
     "placement_wait_seconds": 25,
+    "redrive_after_seconds": 86_400,
     "live_streams": 1_000_000,
     "metrics_port": LAST_PORT,
 }
@@ -96,7 +97,6 @@ def _check_numbers(settings: "Settings") -> None:
         "events_retention_seconds",
         "events_stream_length",
         "as_of_events",
-        "redrive_after_seconds",
         "webhook_threads",
         "database_pool_size",
     ):
