@@ -34,8 +34,6 @@ class Attempt(msgspec.Struct, frozen=True):
     """Whether a failure now is for good."""
     cause: Cause | None = None
     """None for a job that the clock or the scheduler asked for."""
-    rested: int = 0
-    """After how many crashes it has waited."""
 
     @property
     def correlation_id(self) -> str:
@@ -157,15 +155,16 @@ class DramatiqWorker:
 
     def _act(self, job: Job) -> None:
         """Run the job and wait for it, in a worker thread."""
-        attempt = _attempt(job)
+        message = _message()
+        attempt = _attempt(job, message)
         crashes = self._queue.crashes(job, attempt.message_id)
         if crashes >= CRASHES_ALLOWED:
             # Its mark stays, so that until it expires nobody tries again.
             why = "Its worker died every time it ran."
             self._wait_for(self._runner.give_up(job, attempt, why))
             return
-        if crashes > attempt.rested:
-            self._queue.rest(_message(), crashes, seconds=self._rest_after(crashes))
+        if crashes > message.options.get(RESTED, 0):
+            self._queue.rest(message, crashes, seconds=self._rest_after(crashes))
             return
         self._queue.begin(job, attempt.message_id)
         try:
@@ -206,8 +205,7 @@ def _message() -> dramatiq.Message[None]:
     return message
 
 
-def _attempt(job: Job) -> Attempt:
-    message = _message()
+def _attempt(job: Job, message: dramatiq.Message[None]) -> Attempt:
     retries = int(message.options.get("retries", 0))
     cause = message.options.get("cause")
     return Attempt(
@@ -215,5 +213,4 @@ def _attempt(job: Job) -> Attempt:
         retries + 1,
         retries >= job.MAX_RETRIES,
         None if cause is None else msgspec.convert(cause, Cause),
-        int(message.options.get(RESTED, 0)),
     )

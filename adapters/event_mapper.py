@@ -103,8 +103,6 @@ class EventTypes:
 
     def decode_any(self, stored_type: str, data: str | bytes) -> Event:
         """The same for followers, which stop before what they do not know."""
-        if (decoder := self._decoders.get(stored_type)) is not None:
-            return decoder.decode(data)
         try:
             return self.decode(stored_type, data)
         except UnknownEventType:

@@ -23,14 +23,18 @@ WHERE position < (SELECT log_horizon()) AND (SELECT log_horizon()) >
 ORDER BY position
 """  # noqa: S608 - text of ours
 
-# The span is found in the index alone; then only the wanted events are fetched and decoded, and
-# what this version does not know, since nobody can say whether that is wanted.
-READ_ONLY = f"""
+# Found in the index alone.
+SPAN = """
 WITH span AS MATERIALIZED (
   SELECT max(position) AS reached, count(*) AS events FROM (
-    SELECT position FROM events WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
+    SELECT position FROM events WHERE position > %(after)s ORDER BY position LIMIT %(scanned)s
   ) AS next WHERE position < (SELECT log_horizon())
 )
+"""
+
+# Only the wanted events are fetched and decoded, and what this version does not know, since nobody
+# can say whether that is wanted.
+READ_ONLY = f"""{SPAN}
 SELECT {COLUMNS}, span.reached, span.events FROM span LEFT JOIN events
   ON events.position > %(after)s AND events.position <= span.reached
   AND (events.type = ANY (%(types)s) OR events.type <> ALL (%(known)s))
@@ -60,7 +64,7 @@ class PostgresEventReader:
         """
         parameters = {
             "after": after,
-            "limit": limit,
+            "scanned": limit,
             "types": EVENT_TYPES.stored_as(types),
             "known": EVENT_TYPES.names(),
         }

@@ -24,18 +24,22 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _WHERE = """
-WHERE position < (SELECT log_horizon())
-  AND (%(owner)s::text IS NULL OR owner = %(owner)s)
+WHERE (%(owner)s::text IS NULL OR owner = %(owner)s)
   AND (%(stream)s::text IS NULL OR stream = %(stream)s)
   AND (%(type_part)s::text IS NULL OR strpos(type, %(type_part)s) > 0)
   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
-  AND position <= coalesce(%(upto)s::bigint, 9223372036854775807)
+  AND (%(upto)s::bigint IS NULL OR position <= %(upto)s::bigint)
 """
-_NEWEST = f"SELECT {COLUMNS} FROM events {_WHERE} ORDER BY position DESC LIMIT %(limit)s"  # noqa: S608
-_AFTER = (
-    f"SELECT {COLUMNS} FROM events {_WHERE} AND position > %(after)s"  # noqa: S608
-    " ORDER BY position LIMIT %(limit)s"
+_NEWEST = (
+    f"SELECT {COLUMNS} FROM events {_WHERE} AND position < (SELECT log_horizon())"  # noqa: S608
+    " ORDER BY position DESC LIMIT %(limit)s"
+)
+# The horizon cuts what was read, as in `event_reader.READ`.
+AFTER = (
+    f"SELECT * FROM (SELECT {COLUMNS} FROM events {_WHERE} AND position > %(after)s"  # noqa: S608
+    " ORDER BY position LIMIT %(limit)s) AS next"
+    " WHERE position < (SELECT log_horizon()) ORDER BY position"
 )
 
 # Positions are sparse: how many events lie behind must be counted.
@@ -61,7 +65,7 @@ async def events_after(
     """The next events that match, oldest first. For the role media_worker."""
     parameters = msgspec.structs.asdict(wanted) | {"limit": limit, "after": position}
     async with connection(pool) as one:
-        rows = await (await one.execute(_AFTER, parameters)).fetchall()
+        rows = await (await one.execute(AFTER, parameters)).fetchall()
     return [recorded_from_row(row) for row in rows]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from adapters.event_mapper import COLUMNS, EVENT_TYPES, recorded_from_row
-from adapters.event_reader import PostgresEventReader
+from adapters.event_reader import SPAN, PostgresEventReader
 from adapters.postgres import Pool, connection
 from adapters.redis_hints import PositionHints
 from domain.errors import DatabaseUnavailable
@@ -16,14 +16,8 @@ SCANNED = 10_000
 """Events of the log one page looks at, whatever it finds."""
 RETRY_SECONDS = 1.0
 
-# The span is found in the primary key alone, as in `event_reader.READ_ONLY`; then only the wanted
-# events are fetched.
-PAGE = f"""
-WITH span AS MATERIALIZED (
-  SELECT max(position) AS reached, count(*) AS events FROM (
-    SELECT position FROM events WHERE position > %(after)s ORDER BY position LIMIT %(scanned)s
-  ) AS next WHERE position < (SELECT log_horizon())
-)
+# Only the wanted events are fetched.
+PAGE = f"""{SPAN}
 SELECT wanted.*, span.reached, span.events FROM span LEFT JOIN LATERAL (
   SELECT {COLUMNS} FROM events
   WHERE position > %(after)s AND position <= span.reached AND type = ANY (%(types)s)

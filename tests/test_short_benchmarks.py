@@ -1,13 +1,11 @@
 """The short form of each benchmark, so that none is broken when somebody needs a figure."""
 
-import asyncio
 import sys
 
 import pytest
 
-from bench.all import LIMITS
+from bench.all import GRACE_SECONDS, LIMITS, ended
 from bench.kit import GOAL_MISSED
-from tests.kit.up import ROOT
 
 PATIENCE = 3
 """Other tests run on the same processors."""
@@ -16,15 +14,9 @@ SHORT = [name for name in LIMITS if name != "suite"]
 
 
 @pytest.mark.long
-@pytest.mark.timeout(PATIENCE * max(LIMITS.values()))
+@pytest.mark.timeout(PATIENCE * max(LIMITS.values()) + 2 * GRACE_SECONDS)
 @pytest.mark.parametrize("name", SHORT)
 async def test_it_comes_to_its_end(name: str) -> None:
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"bench.{name}", "--quick"),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await program.communicate()
+    program = [sys.executable, "-m", f"bench.{name}", "--quick"]
     # What is measured beside other tests means nothing.
-    assert program.returncode in {0, GOAL_MISSED}, said.decode()
+    assert await ended(program, PATIENCE * LIMITS[name]) in {0, GOAL_MISSED}

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from adapters.event_mapper import EVENT_TYPES
 from adapters.event_reader import READ, READ_ONLY
+from adapters.log_inspection import AFTER, LogFilter
 from adapters.log_pages import PAGE
 from adapters.postgres import open_pool
 from adapters.postgres_events import SELECT_LOG
@@ -15,7 +17,13 @@ from tests.kit.log import event_store, recorded
 
 EVENTS = 20_000
 LIMIT = 1_000
-ONWARD = {"after": 100, "limit": LIMIT, "types": EVENT_TYPES.names(), "known": EVENT_TYPES.names()}
+ONWARD = {
+    "after": 100,
+    "limit": LIMIT,
+    "scanned": LIMIT,
+    "types": EVENT_TYPES.names(),
+    "known": EVENT_TYPES.names(),
+}
 
 
 @pytest.fixture
@@ -34,10 +42,11 @@ async def restored_log(database_url: str) -> str:
     [
         (READ, {"after": 100, "limit": LIMIT}),
         (READ_ONLY, ONWARD),
-        (PAGE, {**ONWARD, "scanned": LIMIT, "owner": None}),
+        (PAGE, {**ONWARD, "owner": None}),
         (SELECT_LOG, {"first": 100, "stop": None, "topics": [], "limit": LIMIT}),
+        (AFTER, {**msgspec.structs.asdict(LogFilter()), "after": 100, "limit": LIMIT}),
     ],
-    ids=["follower", "rebuild", "page", "package"],
+    ids=["follower", "rebuild", "page", "package", "log"],
 )
 async def test_a_read_looks_at_no_more_than_it_gives(
     restored_log: str, statement: str, parameters: Any

@@ -1,22 +1,22 @@
 """The short form of `./dev faults`: a few strikes of a few scenarios, and one of the red proofs."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bench.all import ended
 from tests.faults.program import BY_NAME, REGRESSIONS, SCENARIOS, regressions
 from tests.faults.red import PROOFS, RedProof, prove
 from tests.faults.stage import play
 from tests.faults.system import System, running_system
-from tests.kit.up import ROOT
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 SHORT = ("after-commit", "rows-written", "store-forgetting")
 STRIKES = 2
+PROGRAM_SECONDS = 400
 PROVEN = ("acknowledged is kept",)
 
 
@@ -58,16 +58,12 @@ async def test_a_broken_build_turns_the_checker_red(
     assert red.told
 
 
-async def test_the_program_comes_to_its_end() -> None:
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults", "fifty-completes", "--strikes", "1", "--no-final"),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await program.communicate()
-    assert program.returncode == 0, said.decode()
-    assert "no invariant was violated" in said.decode()
+async def test_the_program_comes_to_its_end(capfd: pytest.CaptureFixture[str]) -> None:
+    asked = ("fifty-completes", "--strikes", "1", "--no-final")
+    code = await ended([sys.executable, "-m", "tests.faults", *asked], PROGRAM_SECONDS)
+    said = capfd.readouterr().out
+    assert code == 0, said
+    assert "no invariant was violated" in said
 
 
 def test_scenarios_have_names_of_their_own_and_every_regression_is_one_of_them() -> None:
