@@ -91,6 +91,8 @@ class Client:
         self.unanswered: list[Unanswered] = []
         self.done = 0
         """Things done, well or not."""
+        self.asked = self.answered = 0
+        """Requests to the service, and those that came to an end of any kind."""
         self._ops = 0
         self._http = httpx.AsyncClient(
             timeout=CLIENT_SECONDS,
@@ -399,12 +401,15 @@ class Client:
         began = time.monotonic()
         url = self.system.api + path
         line: dict[str, Any] = {"request_id": request_id}
+        self.asked += 1
         try:
             said = await self._http.request(method, url, json=json, headers=headers, params=params)
         except httpx.HTTPError as error:
             line |= {"seconds": time.monotonic() - began, "error": type(error).__name__}
             self.history.write(op, "attempt", f, **line)
             return None
+        finally:
+            self.answered += 1
         wrong, body = _shape(said)
         line |= {"seconds": time.monotonic() - began, "status": said.status_code, "error": wrong}
         code = body.get("code", "") if said.status_code >= 400 and isinstance(body, dict) else ""
@@ -496,6 +501,16 @@ class Crowd:
 
     def _done(self) -> int:
         return sum(client.done for client in self.clients)
+
+    @property
+    def asked(self) -> int:
+        """Requests so far, of all of them."""
+        return sum(client.asked for client in self.clients)
+
+    @property
+    def waiting(self) -> int:
+        """Requests under way."""
+        return self.asked - sum(client.answered for client in self.clients)
 
     async def finish(self) -> None:
         """Let them finish what they are at, then ask again for what nobody could say."""

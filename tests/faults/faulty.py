@@ -8,7 +8,7 @@ import runpy
 import sys
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from adapters import system
@@ -27,7 +27,14 @@ def clock(skew: str) -> None:
     """A clock that is wrong by so many seconds."""
     right = system.utc_now
     wrong_by = timedelta(seconds=int(skew))
-    system.utc_now = lambda: right() + wrong_by
+    said = threading.Lock()
+
+    def wrong() -> datetime:
+        if said.acquire(blocking=False):
+            say()
+        return right() + wrong_by
+
+    system.utc_now = wrong
 
 
 def twice(_: str) -> None:

@@ -24,13 +24,17 @@ INVARIANTS = {
 
 
 async def final_look(system: System, outcomes: Sequence[Outcome]) -> list[Violation]:
-    """Wait for the last passes of all purges; what is wrong with any scenario's files then."""
+    """Wait for the last passes of all purges; what is wrong with any scenario's files then.
+
+    It is added to what was found of the scenario.
+    """
     tenants = [tenant for one in outcomes for tenant in one.evidence.tenants]
     deadline = time.monotonic() + LAST_PASS_SECONDS
     while time.monotonic() < deadline and _due(await unfinished(system, tenants)):
         await asyncio.sleep(POLL_SECONDS)
-    found = []
+    all_found = []
     for outcome in outcomes:
+        found = []
         last = msgspec.structs.replace(
             outcome.evidence,
             facts=await facts_of(system, outcome.evidence.tenants),
@@ -45,7 +49,9 @@ async def final_look(system: System, outcomes: Sequence[Outcome]) -> list[Violat
         for work in _due(last.work):
             what = f"in the end, {work.kind} of {work.stream} ({outcome.scenario}) is not done"
             found.append(Violation("every job ends", what))
-    return found
+        outcome.violations += found
+        all_found += found
+    return all_found
 
 
 def _due(work: Sequence[Work]) -> list[Work]:

@@ -5,8 +5,9 @@ import signal
 import time
 
 from tests.faults.stage import Scenario, Stage, Strike
+from workers.processes import PROCESSES
 
-OURS = ("api", "internal", "projector", "reactor", "publisher", "jobs", "webhooks", "scheduler")
+OURS = tuple(one.name for one in PROCESSES)
 SELDOM = 3
 DEATH_SECONDS = 60.0
 """How long a process that was told where to die may take to come by there."""

@@ -53,12 +53,15 @@ def regressions() -> list[Regression]:
 
 def remember(outcome: Outcome) -> None:
     """Add a run that failed to the list."""
-    one = Regression(outcome.scenario, outcome.seed, outcome.strikes)
     violated = [found for found in outcome.violations if found.invariant != "void"]
-    if not violated or one in regressions():
-        return
-    with REGRESSIONS.open("a") as file:
-        file.write(f"{one.scenario} {one.seed} {one.strikes}  # {violated[0].invariant}\n")
+    if violated:
+        _note(Regression(outcome.scenario, outcome.seed, outcome.strikes), violated[0].invariant)
+
+
+def _note(one: Regression, why: str) -> None:
+    if one not in regressions():
+        with REGRESSIONS.open("a") as file:
+            file.write(f"{one.scenario} {one.seed} {one.strikes}  # {why}\n")
 
 
 class Shown:
@@ -124,15 +127,19 @@ class Run:
         async with running_system() as system:
             try:
                 for number, (scenario, seed, strikes) in enumerate(plays):
-                    outcome = await play(
-                        system,
-                        scenario,
-                        run=f"r{number}",
-                        seed=seed,
-                        strikes=strikes,
-                        folder=self._folder,
-                        progress=self._shown,
-                    )
+                    try:
+                        outcome = await play(
+                            system,
+                            scenario,
+                            run=f"r{number}",
+                            seed=seed,
+                            strikes=strikes,
+                            folder=self._folder,
+                            progress=self._shown,
+                        )
+                    except Exception as error:
+                        _note(Regression(scenario.name, seed, strikes), type(error).__name__)
+                        raise
                     replayed = number < len(again)
                     (self.report.replayed if replayed else self.report.outcomes).append(outcome)
                     _say(outcome, self._console)
@@ -147,9 +154,12 @@ class Run:
 
     async def _final(self, system: System) -> None:
         self._shown("waiting for the last purges", 0, 1)
-        self.report.final = await final_look(system, [*self.report.replayed, *self.report.outcomes])
+        outcomes = [*self.report.replayed, *self.report.outcomes]
+        self.report.final = await final_look(system, outcomes)
         for found in self.report.final:
             self._console.print(f"{found.invariant}: {found.what}", markup=False, style="bold red")
+        for outcome in outcomes:
+            remember(outcome)
 
     async def _proofs(self) -> None:
         async with running_system() as system:

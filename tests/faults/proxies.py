@@ -157,6 +157,8 @@ class StoreProxy(_Proxy):
         super().__init__(target)
         self.meddle: Meddling = honest
         self.strikes = 0
+        self.missed = 0
+        """Requests that the store gave no answer to: it was away."""
 
     def struck(self) -> None:
         """Count that a request was meddled with."""
@@ -172,13 +174,18 @@ class StoreProxy(_Proxy):
             await writer.drain()
 
     async def _forward(self, head: bytes, body: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection(LOOPBACK, self.target)
+        said = b""
         try:
-            writer.write(head + body)
-            await writer.drain()
-            return await reader.read(-1)
+            reader, writer = await asyncio.open_connection(LOOPBACK, self.target)
+            try:
+                writer.write(head + body)
+                await writer.drain()
+                said = await reader.read(-1)
+            finally:
+                writer.close()
         finally:
-            writer.close()
+            self.missed += not said
+        return said
 
 
 async def _request(

@@ -15,6 +15,8 @@ from tests.faults.system import ROOT
 
 COMPLETES = 50
 FAULTY = "tests.faults.faulty"
+SENDERS = ("reactor", "jobs", "webhooks", "scheduler")
+"""All that hand jobs to the queue."""
 CLOCKS = ("api", "jobs", "scheduler", "reactor")
 LARGEST_SKEW_SECONDS = 90
 PENDING_SECONDS = 4
@@ -24,25 +26,31 @@ BULK = 12
 
 
 async def send_twice(stage: Stage) -> None:
-    """The reactor sends every job twice, the second time late."""
-    stage.system.modules["reactor"] = (FAULTY, "twice", "workers.reactor")
-    await stage.system.restart("reactor")
+    """Whoever sends jobs sends each of them twice, the second time late."""
+    for name in SENDERS:
+        stage.system.modules[name] = (FAULTY, "twice", f"workers.{name}")
+    await asyncio.gather(*(stage.system.restart(name) for name in SENDERS))
 
 
 async def sent_twice(stage: Stage) -> bool:
     """Wait until some more were."""
-    before = stage.system.said
+    return await _said_more(stage, stage.system.said)
+
+
+async def _said_more(stage: Stage, before: int) -> bool:
+    """Whether a faulty process says in time that it did what it is there for."""
     for _ in range(100):
-        await asyncio.sleep(0.1)
         if stage.system.said > before:
             return True
+        await asyncio.sleep(0.1)
     return False
 
 
 async def send_once(stage: Stage) -> None:
-    """The real reactor again."""
-    del stage.system.modules["reactor"]
-    await stage.system.restart("reactor")
+    """The real ones again."""
+    for name in SENDERS:
+        del stage.system.modules[name]
+    await asyncio.gather(*(stage.system.restart(name) for name in SENDERS))
 
 
 async def set_a_clock(stage: Stage) -> bool:
@@ -51,9 +59,10 @@ async def set_a_clock(stage: Stage) -> bool:
     skew = stage.chance.randint(-LARGEST_SKEW_SECONDS, LARGEST_SKEW_SECONDS)
     module = {"api": "api.app"}.get(name, f"workers.{name}")
     stage.system.modules[name] = (FAULTY, f"clock={skew}", module)
+    before = stage.system.said
     await stage.system.restart(name)
     await stage.rest(0.8, 1.5)
-    return True
+    return await _said_more(stage, before)
 
 
 async def set_clocks_right(stage: Stage) -> None:

@@ -35,7 +35,7 @@ class Report(msgspec.Struct, kw_only=True):
     def good(self) -> bool:
         """Whether nothing was violated, and every proof turned red."""
         played = all(one.good for one in (*self.outcomes, *self.replayed))
-        return played and not self.final and all(proof.told for proof in self.proofs)
+        return played and all(proof.told for proof in self.proofs)
 
 
 HEADER = ("scenario", "strikes", "void", "operations", "events", "well again after", "violations")
@@ -81,7 +81,8 @@ def _lines(report: Report) -> list[str]:
     struck = sum(one.strikes for one in report.outcomes)
     operations = sum(one.operations for one in report.outcomes)
     events = sum(one.events for one in report.outcomes)
-    broken = sum(len(one.violations) for one in report.outcomes) + len(report.final or ())
+    every = [*report.outcomes, *report.replayed]
+    broken = sum(len(one.violations) for one in every)
     seen = sum(bool(proof.told) for proof in report.proofs)
     machine = (
         f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()};"
@@ -122,11 +123,12 @@ def _lines(report: Report) -> list[str]:
     ]
     if broken:
         lines += ["## Violations", ""]
-        for outcome in report.outcomes:
+        for outcome in every:
             lines += [
-                f"- {outcome.scenario}: {one.invariant}: {one.what}" for one in outcome.violations
+                f"- {outcome.scenario} (seed {outcome.seed}): {one.invariant}: {one.what}"
+                for one in outcome.violations
             ]
-        lines += [*(f"- {one.invariant}: {one.what}" for one in report.final or ()), ""]
+        lines.append("")
     return [*lines, *_proofs(report)]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -41,21 +42,24 @@ async def postgres_stopped(stage: Stage) -> bool:
     """A shutdown, a crash, or a kill; back soon."""
     await stage.rest(0.2, 0.8)
     number = stage.chance.choice((signal.SIGINT, signal.SIGQUIT, signal.SIGKILL))
-    await stage.system.end_server("postgres", number)
-    await stage.rest(0.1, 1.0)
-    await stage.system.start_server("postgres")
+    with stage.felt() as felt:
+        await stage.system.end_server("postgres", number)
+        await stage.rest(0.1, 1.0)
+        await stage.system.start_server("postgres")
     await stage.rest(0.5, 1.0)
-    return True
+    return felt()
 
 
 async def postgres_paused(stage: Stage) -> bool:
     """It answers nothing and closes nothing: once for longer than any request may take."""
     await stage.rest(0.2, 0.6)
-    stage.system.freeze("postgres")
-    await asyncio.sleep(LONG_PAUSE_SECONDS if stage.number == 1 else stage.chance.uniform(0.3, 2.0))
-    stage.system.thaw("postgres")
+    seconds = LONG_PAUSE_SECONDS if stage.number == 1 else stage.chance.uniform(0.3, 2.0)
+    with stage.felt() as felt:
+        stage.system.freeze("postgres")
+        await asyncio.sleep(seconds)
+        stage.system.thaw("postgres")
     await stage.rest(0.5, 1.0)
-    return True
+    return felt()
 
 
 async def postgres_dropped(stage: Stage) -> bool:
@@ -146,10 +150,12 @@ async def redis_flushed(stage: Stage) -> bool:
 async def redis_stopped(stage: Stage) -> bool:
     """Redis is killed, and away for a while."""
     await stage.rest(0.3, 0.8)
-    await stage.system.end_server("valkey", stage.chance.choice((signal.SIGTERM, signal.SIGKILL)))
-    await stage.rest(0.2, 1.2)
-    await stage.system.start_server("valkey")
-    return True
+    number = stage.chance.choice((signal.SIGTERM, signal.SIGKILL))
+    with stage.felt() as felt:
+        await stage.system.end_server("valkey", number)
+        await stage.rest(0.2, 1.2)
+        await stage.system.start_server("valkey")
+    return felt()
 
 
 def refusing_redis(error: str, begin: tuple[str, ...], end: tuple[str, ...]) -> Strike:
@@ -175,6 +181,20 @@ def refusing_redis(error: str, begin: tuple[str, ...], end: tuple[str, ...]) -> 
 async def _errors(client: object, error: str) -> int:
     found = await client.info("errorstats")  # type: ignore[attr-defined]  # untyped by redis
     return int(found.get(f"errorstat_{error}", {}).get("count", 0))
+
+
+async def store_stopped(stage: Stage) -> bool:
+    """The object store is killed, and away for a while."""
+    await stage.rest(0.2, 0.8)
+    proxy = stage.system.store_proxy
+    before = proxy.missed
+    await stage.system.end_server("s3", signal.SIGKILL)
+    deadline = time.monotonic() + STRIKE_SECONDS
+    await stage.rest(0.1, 1.5)
+    while proxy.missed == before and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    await stage.system.start_server("s3")
+    return proxy.missed > before
 
 
 def meddling(make: Callable[[StoreProxy], Meddling]) -> Act:
@@ -257,6 +277,11 @@ SERVERS = (
         strike=refusing_redis(
             "OOM", ("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")
         ),
+    ),
+    Scenario(
+        name="store-stopped",
+        what="the object store killed, and away for a while",
+        strike=store_stopped,
     ),
     _store(
         "store-failing",

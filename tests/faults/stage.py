@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -74,6 +74,16 @@ class Stage:
     async def rest(self, least: float, most: float) -> None:
         """Let the load go on for a while."""
         await asyncio.sleep(self.chance.uniform(least, most))
+
+    @contextlib.contextmanager
+    def felt(self) -> Iterator[Callable[[], bool]]:
+        """Something fails meanwhile; afterwards, whether any request met it."""
+        waiting, asked = self.crowd.waiting, self.crowd.asked
+        until = asked
+        try:
+            yield lambda: waiting > 0 or until > asked
+        finally:
+            until = self.crowd.asked
 
 
 Act = Callable[[Stage], Awaitable[None]]

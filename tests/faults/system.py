@@ -292,9 +292,13 @@ class System:
             await asyncio.sleep(0.01)
 
     async def start_server(self, name: str) -> None:
-        """Start Postgres or Valkey again, on the same data."""
-        server: Postgres | Valkey = self.postgres if name == "postgres" else self.valkey
-        await server.start(self.supervisor)
+        """Start Postgres, Valkey or the object store again, on the same data."""
+        servers: Mapping[str, Postgres | Valkey | ObjectServer] = {
+            "postgres": self.postgres,
+            "valkey": self.valkey,
+            "s3": self.objects,
+        }
+        await servers[name].start(self.supervisor)
 
     @asynccontextmanager
     async def sql(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
