@@ -12,7 +12,7 @@ import uvicorn
 
 from adapters.settings import Settings, SettingsError
 from adapters.telemetry import configure
-from api.process import Server
+from api.draining_server import Server
 
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 60

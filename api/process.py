@@ -4,14 +4,10 @@ Used by `python -m api.app` and `python -m api.internal_app`.
 """
 
 import asyncio
-import contextlib
 import gc
-import select
 import signal
-import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import uvicorn
@@ -25,13 +21,12 @@ from adapters.tasks import ended
 from adapters.telemetry import configure, get_logger
 from adapters.tracing import tracing
 from api.before_answer import before_answer
+from api.draining_server import FIRST_REQUEST_SECONDS, DrainingServer
 from api.http_protocol import EnvelopeProtocol
 from api.request_log import RequestLog
 
 DRAIN_SECONDS = 28
 """Longer than an ingest may wait (25 s), shorter than the 30 s after which deployers kill."""
-FIRST_REQUEST_SECONDS = 3.0
-"""Of these: how long somebody who has just connected may take to send a request."""
 GARBAGE_THRESHOLD = 10_000
 """Objects made and not freed before the collector looks at the young ones; Python's own is 700."""
 KEEP_ALIVE_SECONDS = 75
@@ -39,42 +34,6 @@ KEEP_ALIVE_SECONDS = 75
 
 Create = Callable[[Runtime], RequestLog]
 Open = Callable[[Settings], AbstractAsyncContextManager[Runtime]]
-
-
-class Server(uvicorn.Server):
-    """Leaves the signals to us: uvicorn raises them again at the end, which is no exit 0.
-
-    Drains what is connected, too: uvicorn drops who has not yet sent anything.
-    """
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take in who waits in the listener's queue, close it, answer who is connected."""
-        deadline = time.monotonic() + FIRST_REQUEST_SECONDS
-        while self._somebody_waits() and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
-            await asyncio.sleep(0)  # a turn of the loop, which may take in no more than one
-        for server in self.servers:
-            server.close()
-        for _ in range(3):
-            await asyncio.sleep(0)  # in which who was taken in becomes a connection
-        while time.monotonic() < deadline and any(  # noqa: ASYNC110 - uvicorn has none
-            getattr(connection, "cycle", None) is None
-            for connection in self.server_state.connections
-        ):
-            await asyncio.sleep(0.02)
-        await super().shutdown(sockets)
-
-    def _somebody_waits(self) -> bool:
-        """Whether the kernel has taken in connections that this process has not."""
-        waiting = select.poll()
-        for server in self.servers:
-            for listener in server.sockets:
-                waiting.register(listener.fileno(), select.POLLIN)
-        return bool(waiting.poll(0))
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture nothing."""
-        yield
 
 
 def run(
@@ -111,7 +70,7 @@ async def _serve(settings: Settings, open_runtime: Open, create: Create, port: i
     log = get_logger()
     async with open_runtime(settings) as runtime:
         app = create(runtime)
-        server = Server(
+        server = DrainingServer(
             uvicorn.Config(
                 before_answer(app, stop_point(settings.stop_point)),
                 host=settings.host,

@@ -17,7 +17,7 @@ import uvicorn
 
 from adapters.settings import Settings
 from api.dev_gateway import PEOPLE, open_gateway
-from api.process import Server
+from api.draining_server import Server
 from tests.api.test_edge_process import environment
 
 

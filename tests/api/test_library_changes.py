@@ -15,8 +15,9 @@ from adapters.postgres_event_store import PostgresEventStore
 from adapters.runtime import Runtime
 from adapters.settings import Settings
 from api import app, library_changes, live_library
+from api.draining_server import FIRST_REQUEST_SECONDS
 from api.live_library import BUFFER, MAX_PER_USER, Listener, LiveLibrary
-from api.process import DRAIN_SECONDS, FIRST_REQUEST_SECONDS
+from api.process import DRAIN_SECONDS
 from projections import library_changes as changes
 from tests.api.test_process import started
 from tests.kit.http import ApiClient, followed, new_id, refused, state_of

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -15,7 +16,8 @@ from psycopg import AsyncConnection
 
 from adapters.settings import Settings
 from adapters.settings_checks import LONGEST_INGEST_WAIT
-from api.process import DRAIN_SECONDS, FIRST_REQUEST_SECONDS
+from api.draining_server import FIRST_REQUEST_SECONDS
+from api.process import DRAIN_SECONDS
 from tests.kit.http import ApiClient, asked
 from tests.workers.processes import process
 
@@ -176,6 +178,64 @@ async def asked_in_time(settings: Settings) -> bool:
             assert answer.startswith(b"HTTP/1.1 200"), answer
         assert await asyncio.wait_for(child.wait(), SECONDS) == 0
     return in_time
+
+
+HOSTS = 8
+"""People who ask all the time, in each of two ways."""
+ROUNDS = 3
+
+
+@pytest.mark.long
+async def test_a_deploy_loses_no_request(settings: Settings) -> None:
+    """Who could connect is answered, a kept connection ends with an answer that says so."""
+    for number in range(ROUNDS):
+        async with started("api.app", settings) as (child, url):
+            over = asyncio.Event()
+            people = [
+                asyncio.create_task(ask(url, over))
+                for ask in (_ask_anew, _ask_on_one_connection)
+                for _ in range(HOSTS)
+            ]
+            await asyncio.sleep(0.3 + number * 0.013)
+            child.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(child.wait(), SECONDS) == 0
+            over.set()
+            answered = await asyncio.gather(*people)
+            assert min(answered) > 0
+
+
+async def _ask_anew(url: str, over: asyncio.Event) -> int:
+    """One connection after the other, until none is to be had; how many answers there were."""
+    answered = 0
+    while True:
+        try:
+            async with connected(url) as (reader, writer):
+                writer.write(HEALTH_REQUEST)
+                answer = await reader.read()
+        except ConnectionRefusedError:
+            return answered
+        assert answer.startswith(b"HTTP/1.1 200"), (answered, answer)
+        assert not over.is_set()
+        answered += 1
+
+
+async def _ask_on_one_connection(url: str, over: asyncio.Event) -> int:
+    """Over and over, until an answer says that it was the last."""
+    answered = 0
+    async with connected(url) as (reader, writer):
+        while True:
+            writer.write(b"GET /health HTTP/1.1\r\nhost: media\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            (length,) = re.findall(rb"content-length: (\d+)", head)
+            await reader.readexactly(int(length))
+            answered += 1
+            if b"\r\nconnection: close\r\n" in head:
+                assert await reader.read() == b""
+                return answered
+            assert not over.is_set()
+            # Idle for a while, as a gateway's connections are.
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ import msgspec
 import uvicorn
 
 from adapters.settings import Settings
-from api.process import Server
+from api.draining_server import Server
 from tests.kit import written
 
 ZONE = "023e105f4ecef8ad9ca31a8372d0c353"

@@ -15,7 +15,7 @@ from adapters.r2_object_store import R2ObjectStore
 from adapters.settings import Settings
 from adapters.system import utc_now
 from api.dev_edge import open_edge
-from api.process import Server
+from api.draining_server import Server
 from application.ports import ObjectHeaders, SignedRequest
 from domain.content_disposition import content_disposition
 from domain.media_type import MEDIA_TYPES

@@ -12,7 +12,7 @@ import msgspec
 import uvicorn
 from litestar.types import ASGIApp
 
-from api.process import Server
+from api.draining_server import Server
 from tests.kit.http import JSON, ApiClient
 
 SECONDS = 60.0
