@@ -216,7 +216,9 @@ def behind(sort: Sort) -> str:
     return f" AND ({column}, media_id) {comparison} (%(value)s::{kind}, %(id)s::text)"
 
 
-def _select(sort: Sort, *, hit: str = "true", typed: bool = False) -> str:
+def _select(sort: Sort, *, hit: str = "true") -> str:
     # Limits stand in the text, as in the search: a plan for an unknown one may sort everything.
-    value = sort_column(sort) if typed else f"{sort_column(sort)}::text"
-    return f"SELECT {FILE_COLUMNS}, {hit} AS hit, {value} AS sort_value FROM file_list_v2"  # noqa: S608
+    # The value is of the column's own type: it may be sorted by, and as text 9 comes after 10.
+    return (
+        f"SELECT {FILE_COLUMNS}, {hit} AS hit, {sort_column(sort)} AS sort_value FROM file_list_v2"  # noqa: S608 - text of ours
+    )

@@ -28,6 +28,7 @@ TABLES = (
     "pending_uploads_v1",
     "audit_trail_v2",
     "unfinished_work_v3",
+    "webhooks_v1",
 )
 
 

@@ -26,6 +26,8 @@ from domain.rendition import DEFAULT_PRESETS, Facts, Rendition, formats_of, mime
 from domain.rendition_events import MetadataRemoved, PosterStored
 from domain.scan_events import ScanPassed
 from domain.tenant import Tenant, TenantFilesRemoved, TenantRemoved, stream_of
+from domain.webhook import SUBSCRIBABLE, PauseReason, Webhook, WebhookStatus
+from domain.webhook_events import WebhookRegistered
 
 START = datetime(2026, 4, 29, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -113,6 +115,20 @@ def deleted(
     return recorded(state.owner, state.id, state.version + 1, at, event)
 
 
+def registered(
+    owner: str, number: int, *, at: datetime = START, target_id: str = "target_1"
+) -> Recorded:
+    """A webhook's first event."""
+    event = WebhookRegistered(
+        origin="https://a.example",
+        target_id=target_id,
+        event_types=list(SUBSCRIBABLE),
+        description="",
+        created_by="user_1",
+    )
+    return recorded(owner, f"wh_{number:016d}", 1, at, event)
+
+
 def removed(owner: str, at: datetime) -> Recorded:
     return recorded(owner, stream_of(owner[2:]), 1, at, TenantRemoved(), actor="service:internal")
 
@@ -124,6 +140,7 @@ class Library:
         self.random = random.Random(seed)
         self.files: dict[str, MediaFile] = {}
         self.caches: dict[str, CachedFile] = {}
+        self.webhooks: dict[str, Webhook] = {}
         self.tenants = {"t:ls_a": Tenant(), "t:ls_b": Tenant(), "t:ls_c": Tenant()}
         self.owners = [*self.tenants, "u:user_1"]
         self.at = START
@@ -144,6 +161,8 @@ class Library:
             return self._request()
         if choice < 0.37:
             return self._remove_tenant()
+        if choice < 0.42:
+            return self._about_a_webhook()
         return self._go_on(self.random.choice(list(self.files.values())))
 
     def _request(self) -> Recorded | None:
@@ -300,6 +319,44 @@ class Library:
             media_type=MEDIA_TYPES[self.random.choice(list(MEDIA_TYPES))],
             sha256="0" * 64,
         )
+
+    def _about_a_webhook(self) -> Recorded | None:
+        dice = self.random
+        alive = [owner for owner, tenant in self.tenants.items() if not tenant.removed_at]
+        known = [
+            one
+            for one in self.webhooks.values()
+            if one.owner in alive and one.status is not WebhookStatus.REMOVED
+        ]
+        target = f"target_{dice.randrange(10**6)}"
+        if not alive:
+            return None
+        if not known or dice.random() < 0.3:
+            new = registered(dice.choice(alive), len(self.webhooks), at=self.at, target_id=target)
+            self.webhooks[new.stream] = Webhook.evolve(None, new)
+            return new
+        webhook = dice.choice(known)
+        events = dice.choice(
+            [
+                webhook.change(
+                    origin="https://b.example",
+                    target_id=target,
+                    event_types=SUBSCRIBABLE[:1],
+                    description="changed",
+                ),
+                webhook.rotate_secret(target_id=target, at=self.at),
+                webhook.pause(dice.choice(list(PauseReason))),
+                webhook.resume(),
+                webhook.ping(),
+                webhook.replay(after=0),
+                webhook.remove(),
+            ]
+        )
+        if not events:
+            return None
+        new = recorded(webhook.owner, webhook.id, webhook.version + 1, self.at, events[0])
+        self.webhooks[webhook.id] = Webhook.evolve(webhook, new)
+        return new
 
     def _remove_tenant(self) -> Recorded | None:
         owner, tenant = self.random.choice(list(self.tenants.items()))

@@ -7,7 +7,15 @@ from projections import audit_trail, file_list, file_pages, pending_uploads, sto
 from projections.file_pages import FileQuery
 from projections.reading import fetch_owned, owned
 from tests.projections.conftest import TABLES, Log
-from tests.projections.histories import START, deleted, media_id, recorded, requested, uploaded
+from tests.projections.histories import (
+    START,
+    deleted,
+    media_id,
+    recorded,
+    registered,
+    requested,
+    uploaded,
+)
 
 URL = "https://media.example"
 
@@ -19,6 +27,7 @@ async def two_tenants(log: Log) -> Log:
         await log.append([*file, *uploaded(owner, 10 + number)])
         await log.append([deleted(file)])
         await log.append([recorded(owner, media_id(20 + number), 1, START, requested(owner, 2))])
+        await log.append([registered(owner, number)])
     await log.follow()
     return log
 
