@@ -31,6 +31,14 @@ _ALWAYS = 1_000_000
 them lying for 10 minutes on an idle queue."""
 
 
+class Crashes(msgspec.Struct, frozen=True):
+    """How often a job began without coming to any end."""
+
+    every: int
+    alone: int
+    """Those of them when no other job ran in the process."""
+
+
 class QueueUnavailable(Exception):
     """Redis did not take the job."""
 
@@ -138,33 +146,34 @@ class DramatiqQueue:
         self.send(job)
         return True
 
-    def crashes(self, job: Job, message_id: str) -> int:
-        """How often the job began without coming to any end, before this message begins.
+    def crashes(self, job: Job, message_id: str) -> Crashes:
+        """How often the job's worker died, before this message begins.
 
         A job that kills its worker is taken up again for ever otherwise: Dramatiq counts raised
-        exceptions only. 0 when Redis cannot say.
+        exceptions only. None when Redis cannot say.
         """
         try:
-            begun: Any = self._redis.hgetall(self._key("begun", job))
+            with self._redis.pipeline() as together:
+                for mark in ("begun", "begun-alone"):
+                    together.hgetall(self._key(mark, job))
+                every, alone = together.execute()
         except redis.RedisError:
-            return 0
-        counts = {id_: int(count) for id_, count in begun.items()}
-        mine = counts.pop(message_id.encode(), 0)
-        # Copies of a job, each a message, may run beside each other, the last of each just now.
-        return mine + sum(counts.values()) - len(counts)
+            return Crashes(0, 0)
+        return Crashes(_without_an_end(every, message_id), _without_an_end(alone, message_id))
 
     def rest(self, message: dramatiq.Message[None], crashes: int, *, seconds: float) -> None:
         """Put a message back that is to wait, after so many crashes of its job."""
         rested = message.copy(options={RESTED: crashes})
         self.broker_of(message.queue_name).enqueue(rested, delay=int(seconds * 1000))
 
-    def begin(self, job: Job, message_id: str) -> None:
-        """Note that the job begins."""
-        key = self._key("begun", job)
+    def begin(self, job: Job, message_id: str, *, alone: bool = False) -> None:
+        """Note that the job begins, and whether no other runs in this process."""
         try:
             with self._redis.pipeline() as together:
-                together.hincrby(key, message_id)
-                together.expire(key, CRASH_MARK_SECONDS)
+                for mark in ("begun", "begun-alone") if alone else ("begun",):
+                    key = self._key(mark, job)
+                    together.hincrby(key, message_id)
+                    together.expire(key, CRASH_MARK_SECONDS)
                 together.execute()
         except redis.RedisError:
             return
@@ -172,7 +181,10 @@ class DramatiqQueue:
     def end(self, job: Job, message_id: str) -> None:
         """Note that the job came to an end, good or bad."""
         try:
-            self._redis.hdel(self._key("begun", job), message_id)
+            with self._redis.pipeline() as together:
+                for mark in ("begun", "begun-alone"):
+                    together.hdel(self._key(mark, job), message_id)
+                together.execute()
         except redis.RedisError:
             return
 
@@ -185,3 +197,10 @@ class DramatiqQueue:
     def _key(self, mark: str, job: Job) -> str:
         digest = hashlib.sha256(msgspec.json.encode(job)).hexdigest()[:32]
         return f"{self._namespace}:{mark}:{job.NAME}:{digest}"
+
+
+def _without_an_end(begun: Any, message_id: str) -> int:
+    counts = {id_: int(count) for id_, count in begun.items()}
+    mine = counts.pop(message_id.encode(), 0)
+    # Copies of a job, each a message, may run beside each other, the last of each just now.
+    return mine + sum(counts.values()) - len(counts)

@@ -14,12 +14,18 @@ import msgspec
 from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage
 
-from adapters.dramatiq_queue import RESTED, DramatiqQueue
+from adapters.dramatiq_queue import RESTED, Crashes, DramatiqQueue
+from adapters.shared_lock import Closed, NotAlone, SharedLock
 from application.jobs import Cause, Job
 
-CRASHES_ALLOWED = 6
-"""How often a job may begin without coming to an end before nobody tries it any more."""
+SUSPECTED_AFTER = 2
+"""After so many deaths of its worker a job runs alone, so that others' deaths are not its own."""
+CRASHES_ALLOWED = 4
+"""How often its worker may die of a job that runs alone before nobody tries it any more."""
+ALONE_SECONDS = 30.0
+"""How long others may take to end before a job that is to run alone gives way to them."""
 LONGEST_REST_SECONDS = 60.0
+INTERRUPTED = "interrupted by a shutdown"
 THREAD_POLL_MILLISECONDS = 500
 """How often an idle thread looks whether it is to end. A job wakes it at once."""
 
@@ -88,6 +94,7 @@ class DramatiqWorker:
         self._runner = runner
         self._loop = loop
         self._running: set[concurrent.futures.Future[None]] = set()
+        self._company = SharedLock()
         for job_type in jobs:
             self._declare(job_type)
         self._workers = [
@@ -141,6 +148,7 @@ class DramatiqWorker:
 
     async def stop(self, *, drain_seconds: float) -> None:
         """Take no more jobs, finish those that run, put back those that take longer."""
+        self._company.close()
         grace = 5.0
         timeout = int((drain_seconds + grace) * 1000)
         stopping = [
@@ -158,19 +166,31 @@ class DramatiqWorker:
         message = _message()
         attempt = _attempt(job, message)
         crashes = self._queue.crashes(job, attempt.message_id)
-        if crashes >= CRASHES_ALLOWED:
+        if crashes.alone >= CRASHES_ALLOWED:
             # Its mark stays, so that until it expires nobody tries again.
             why = "Its worker died every time it ran."
             self._wait_for(self._runner.give_up(job, attempt, why))
             return
-        if crashes > message.options.get(RESTED, 0):
-            self._queue.rest(message, crashes, seconds=self._rest_after(crashes))
+        if crashes.every > message.options.get(RESTED, 0):
+            self._rest(message, crashes)
             return
-        self._queue.begin(job, attempt.message_id)
+        alone = crashes.every >= SUSPECTED_AFTER
+        company = self._company
         try:
-            self._run(job, attempt)
-        finally:
-            self._queue.end(job, attempt.message_id)
+            with company.alone(seconds=ALONE_SECONDS) if alone else company.together():
+                self._queue.begin(job, attempt.message_id, alone=alone)
+                try:
+                    self._run(job, attempt)
+                finally:
+                    self._queue.end(job, attempt.message_id)
+        except NotAlone:
+            self._rest(message, crashes)
+        except Closed as closed:
+            raise Retry(INTERRUPTED, delay=0) from closed
+
+    def _rest(self, message: dramatiq.Message[None], crashes: Crashes) -> None:
+        seconds = self._rest_after(crashes.every)
+        self._queue.rest(message, crashes.every, seconds=seconds)
 
     def _run(self, job: Job, attempt: Attempt) -> None:
         try:
@@ -178,7 +198,7 @@ class DramatiqWorker:
         except TryAgain as again:
             raise Retry(str(again), delay=int(again.delay_seconds * 1000)) from again
         except concurrent.futures.CancelledError as cancelled:
-            raise Retry("interrupted by a shutdown", delay=0) from cancelled
+            raise Retry(INTERRUPTED, delay=0) from cancelled
         except Exception as error:
             if attempt.last:
                 why = f"{type(error).__name__}: {error}"

@@ -96,7 +96,7 @@ async def test_an_ingest_that_keeps_killing_its_worker_fails(
     media_id = await begin(runtime, source)
     job = FetchSource(media_id=media_id)
     for _ in range(CRASHES_ALLOWED + 1):
-        queue.begin(job, "killed")
+        queue.begin(job, "killed", alone=True)
     queue.send(job)
     async with running(ingest_settings, jobs.main):
         await until(lambda: library.has(media_id, "ingest_failed"))

@@ -135,7 +135,7 @@ async def test_a_job_that_keeps_killing_its_worker_is_given_up(
     await library.delete(file)
     job = PurgeObjects(media_id=file.id)
     for _ in range(CRASHES_ALLOWED + 1):
-        queue.begin(job, "killed")
+        queue.begin(job, "killed", alone=True)
     queue.send(job)
     async with running(worker_settings, jobs.main):
         await until(lambda: library.has(file.id, "purge_failed"))

@@ -186,7 +186,7 @@ async def test_a_file_that_kills_its_worker_ends_in_its_failed_state_while_other
 ) -> None:
     poisoned = await uploaded(library, "image/png")
     for _ in range(CRASHES_ALLOWED + 1):
-        queue.begin(InspectFile(media_id=poisoned.id), "killed")
+        queue.begin(InspectFile(media_id=poisoned.id), "killed", alone=True)
     good = [await uploaded(library, "image/gif") for _ in range(20)]
     async with running(worker_settings, reactor.main, jobs.main):
         found = await looked_into(library, poisoned)
