@@ -154,11 +154,16 @@ class Bench:
         return cpu_seconds(self._pids[server]), backends, followers
 
 
+def inserting() -> Iterator[Request]:
+    """Endless requests to the bare route with a durable INSERT."""
+    body = JSON({name: str(value) for name, value in asked().items()})
+    return itertools.repeat(("floor", "POST", "/insert", body))
+
+
 def variants(files: Sequence[str], *, deletable: int = DELETABLE) -> dict[str, Iterator[Request]]:
     """Endless requests of each kind; the deletes end with the uploads."""
     choose = random.Random(7)
     presign = JSON(asked())
-    insert = JSON({name: str(value) for name, value in asked().items()})
     uploads = iter(range(deletable))
 
     def forever(make: Callable[[], Request]) -> Iterator[Request]:
@@ -171,7 +176,7 @@ def variants(files: Sequence[str], *, deletable: int = DELETABLE) -> dict[str, I
     return {
         "floor: hello": forever(lambda: ("floor", "GET", "/hello", b"")),
         "floor: 50 rows": forever(lambda: ("floor", "GET", f"/rows?owner={OWNER}", b"")),
-        "floor: durable INSERT": forever(lambda: ("floor", "POST", "/insert", insert)),
+        "floor: durable INSERT": inserting(),
         "presign": forever(lambda: ("service", "POST", "/upload/presign", presign)),
         "list 50": forever(lambda: ("service", "GET", "/files?limit=50", b"")),
         "search, every sort": forever(search),

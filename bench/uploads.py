@@ -1,7 +1,8 @@
 """What do completes and ingests cost beside the object store's own work? `python -m bench.uploads`.
 
 The real `./dev up`. The floor does by hand, with aioboto3 and httpx, what each cannot do without: a
-complete looks at an object, reads it and copies it; an ingest fetches it and stores it.
+complete looks at an object, reads it and copies it; an ingest fetches it and stores it. Beside the
+completes stands a bare Litestar route with one durable INSERT, too, as beside all other requests.
 """
 
 import argparse
@@ -19,8 +20,9 @@ import aioboto3  # type: ignore[import-untyped]
 import httpx
 import psycopg
 
-from bench.http import CLIENTS, JSON, Bench, Cost, Request
-from bench.http_stand import service
+from bench.http import CLIENTS, JSON, Bench, Cost, Request, inserting, ratio
+from bench.http_floor import TABLE
+from bench.http_stand import floor, service
 from bench.kit import Report, command
 from tests.kit.http import asked
 from tests.kit.http_source import HttpSource, http_source, response
@@ -145,16 +147,19 @@ async def opened(up: Mapping[str, Any]) -> AsyncIterator[Uploads]:
 async def completes(
     report: Report, uploads: Uploads, bench: Bench, body: bytes, *, rounds: int, seconds: float
 ) -> None:
-    """Completes at some numbers of clients, each round beside its floor."""
+    """Completes at some numbers of clients, each round beside its floors."""
     rows: list[list[str | float]] = []
     for clients in CLIENTS:
-        costs, floors = list[Cost](), list[float]()
+        costs, inserts, floors = list[Cost](), list[Cost](), list[float]()
         for _ in range(rounds):
             # More than can be completed meanwhile.
             ids = await at_once(AT_ONCE, itertools.repeat(lambda: uploads.pending(body), 350))
             cost = await bench.measure(_completing(ids), clients, seconds=seconds)
+            insert = await bench.measure(inserting(), clients, seconds=seconds)
             assert cost is not None
+            assert insert is not None
             costs.append(cost)
+            inserts.append(insert)
             works = await at_once(
                 AT_ONCE, itertools.repeat(lambda: uploads.least_of_a_complete(body), 200)
             )
@@ -169,10 +174,14 @@ async def completes(
                   for field in ("a_second", "p50", "p99", "cpu")),
                 statistics.median(floors),
                 statistics.median(cost.a_second / floor for cost, floor in paired),
+                ratio(costs, inserts, "a_second"),
+                ratio(costs, inserts, "cpu"),
             ]
         )  # fmt: skip
     report.table(
-        "Completes", ["", "a second", "p50 ms", "p99 ms", "CPU ms", "floor", "of floor"], rows
+        "Completes",
+        ["", "a second", "p50 ms", "p99 ms", "CPU ms", "floor", "of floor", "of INSERT", "of CPU"],
+        rows,
     )
 
 
@@ -199,11 +208,11 @@ async def ingests(
         fetching = (lambda url=url: uploads.least_of_an_ingest(url) for url in urls)
         await at_once(AT_ONCE, fetching)
         floors.append(files / (time.perf_counter() - began))
-    ratio = statistics.median(our / floor for our, floor in zip(ours, floors, strict=True))
+    of_floor = statistics.median(our / floor for our, floor in zip(ours, floors, strict=True))
     report.table(
         "Ingests",
         ["", "a second", "floor", "of floor"],
-        [[f"{files} at a time", statistics.median(ours), statistics.median(floors), ratio]],
+        [[f"{files} at a time", statistics.median(ours), statistics.median(floors), of_floor]],
     )
 
 
@@ -218,8 +227,10 @@ async def run(arguments: argparse.Namespace) -> int:
             async with (
                 opened(up) as uploads,
                 await psycopg.AsyncConnection.connect(url, autocommit=True) as watch,
+                floor(url) as (floor_url, floor_pid),
             ):
-                bench = Bench(up, "", 0, watch)
+                await watch.execute(TABLE)
+                bench = Bench(up, floor_url, floor_pid, watch)
                 await completes(report, uploads, bench, body, rounds=rounds, seconds=seconds)
                 await ingests(report, uploads, source, body, rounds=rounds, files=files)
     report.say(
@@ -227,7 +238,8 @@ async def run(arguments: argparse.Namespace) -> int:
         " it in a sandbox, copies and records it; meanwhile the workers inspect what was completed"
         " before and make its thumbnail, on the same cores. Its floor is HEAD, GET and copy by"
         " aioboto3, that of an ingest GET by httpx and PUT by aioboto3. CPU is milliseconds of the"
-        " HTTP process and its PostgreSQL backends; decoders are processes of their own."
+        " HTTP process and its PostgreSQL backends; decoders are processes of their own. The last"
+        " two columns are multiples of a bare Litestar route with a durable INSERT."
     )
     return report.finish("uploads", write=arguments.report)
 

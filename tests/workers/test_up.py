@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 import pytest
 
+from tests.kit.person import Person
 from tests.kit.up import SECONDS, Up, wait_until
 from workers.home import HomeTaken, end_left_over, open_home
 from workers.processes import PROCESSES
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.timeout(300)
 def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     started: list[Up] = []
 
-    def one(*options: str, edge_port: int | None = None) -> Up:
-        started.append(Up(tmp_path / "home", *options, edge_port=edge_port))
+    def one(*options: str, home: str = "home", edge_port: int | None = None) -> Up:
+        started.append(Up(tmp_path / home, *options, edge_port=edge_port))
         return started[-1]
 
     yield one
@@ -123,6 +124,26 @@ def test_data_survives_a_kill_of_all_and_a_second_instance_on_it_is_refused(
     assert "reactor was killed by SIGKILL" in third.printed
     assert "./dev up goes on with the same data" in third.printed
     assert all_gone(pids)
+
+
+def test_two_instances_side_by_side_know_nothing_of_each_other(start: Callable[..., Up]) -> None:
+    one, other = start(home="one"), start(home="other")
+    runs = [one.until_ready(), other.until_ready()]
+    assert not set(runs[0]["pids"].values()) & set(runs[1]["pids"].values())
+    with Person(runs[0], "ls_beside") as here, Person(runs[1], "ls_beside") as there:
+        presigned = here.presign("beside.png", "image/png").json()
+        assert here.put(presigned, "image/png").status_code == 200
+        completed = here.complete(presigned)
+        assert completed.status_code == 200
+        assert there.complete(presigned).status_code == 404
+        here.seen("/files", completed)
+        assert (here.library(), there.library()) == ({presigned["mediaId"]}, set())
+
+        assert other.end() == 0
+        assert all_gone(runs[1]["pids"])
+        assert here.library() == {presigned["mediaId"]}
+    assert one.end() == 0
+    assert all_gone(runs[0]["pids"])
 
 
 def test_a_taken_port_is_named_with_the_process_that_needs_it_and_the_way_out(
