@@ -16,8 +16,6 @@ from tests.kit.log import event_store, recorded
 WRITERS = 16
 EVENTS_PER_WRITER = 190
 """3,040 events; `bench.appends` does it with ten times as many."""
-SLEEP_SECONDS = 2
-"""As the writer of `bench.appends --slow-writer`, which sleeps for 20 s."""
 
 
 @pytest.fixture
@@ -97,13 +95,17 @@ async def test_an_earlier_transaction_that_commits_later_is_waited_for(
     assert await streams_after(reader, 0) == ["media_a", "media_b"]
 
 
+@pytest.mark.parametrize("seconds", [2, pytest.param(20, marks=pytest.mark.long)])
 async def test_a_writer_that_sleeps_before_its_commit_holds_readers_back_and_loses_nothing(
-    database_url: str, reader: PostgresEventReader, writers: list[psycopg.AsyncConnection]
+    database_url: str,
+    reader: PostgresEventReader,
+    writers: list[psycopg.AsyncConnection],
+    seconds: int,
 ) -> None:
     await insert(writers[0], recorded(stream="media_slow"))
     async with event_store(database_url) as store:
         fast = [await store.append([recorded(stream=f"media_{n}")]) for n in range(20)]
-    for _ in range(SLEEP_SECONDS * 10):
+    for _ in range(seconds * 10):
         assert await streams_after(reader, 0) == []
         await asyncio.sleep(0.1)
     await writers[0].commit()
