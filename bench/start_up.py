@@ -1,18 +1,21 @@
 """`python -m bench.start_up`: how long `./dev up` takes to be ready, and what its processes hold.
 
-Memory at rest and after a load on the public API, as PSS: what processes share is divided.
+Memory at rest and at most under a load on the public API, each process with those it started
+(PostgreSQL's backends, decoders), as PSS: what processes share is divided.
 """
 
 import argparse
 import asyncio
+import contextlib
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
 
+from adapters.tasks import ended
 from bench.http import Bench, variants
 from bench.http_stand import seed, service
 from bench.kit import Report, command
@@ -20,6 +23,7 @@ from bench.kit import Report, command
 READY_SECONDS = 10.0
 LOADED_SECONDS = 3.0
 CLIENTS = 16
+LOOK_SECONDS = 0.25
 DELETABLE = 20_000
 
 
@@ -31,8 +35,19 @@ def started() -> float:
 
 
 def memory_of(pids: Mapping[str, int]) -> dict[str, float]:
-    """MiB of each process."""
-    return {name: proportional_set_mib(pid) for name, pid in pids.items()}
+    """MiB of each process and of all below it."""
+    return {
+        name: sum(map(proportional_set_mib, with_descendants(pid))) for name, pid in pids.items()
+    }
+
+
+def with_descendants(pid: int) -> Iterator[int]:
+    """The process, those it started, and so on."""
+    yield pid
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from with_descendants(int(child))
 
 
 def proportional_set_mib(pid: int) -> float:
@@ -44,22 +59,34 @@ def proportional_set_mib(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
+async def most_of(pids: Mapping[str, int], most: dict[str, float]) -> None:
+    """Keep the most that each process was seen to hold, until cancelled."""
+    while True:
+        for name, held in (await asyncio.to_thread(memory_of, pids)).items():
+            most[name] = max(most[name], held)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
 async def memory(report: Report, *, seconds: float) -> None:
-    """Each process at rest and after a load."""
+    """Each process at rest and at most under a load."""
     with service(web=True) as up:
         pids = {name: int(pid) for name, pid in up["pids"].items()}
         rest = memory_of(pids)
+        loaded = dict.fromkeys(pids, 0.0)
         known = await seed(str(up["database"]), 1000, {}, deletable=DELETABLE)
         url = str(up["database"])
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as watch:
             bench = Bench(up, "", 0, watch)
             asking = variants(known, deletable=DELETABLE)
-            for name in ("presign", "list 50", "search, every sort", "delete"):
-                await bench.measure(asking[name], CLIENTS, seconds=seconds)
-        loaded = memory_of(pids)
+            looking = asyncio.create_task(most_of(pids, loaded))
+            try:
+                for name in ("presign", "list 50", "search, every sort", "delete"):
+                    await bench.measure(asking[name], CLIENTS, seconds=seconds)
+            finally:
+                await ended(looking)
     rows: list[list[str | float]] = [[name, rest[name], loaded[name]] for name in pids]
     rows.append(["all", sum(rest.values()), sum(loaded.values())])
-    report.table("Memory of each process, MiB", ["", "at rest", "after a load"], rows)
+    report.table("Memory of each process, MiB", ["", "at rest", "at most under load"], rows)
 
 
 async def run(arguments: argparse.Namespace) -> int:
