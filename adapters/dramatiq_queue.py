@@ -34,9 +34,11 @@ them lying for 10 minutes on an idle queue."""
 class Crashes(msgspec.Struct, frozen=True):
     """How often a job began without coming to any end."""
 
-    every: int
-    alone: int
+    every: int = 0
+    alone: int = 0
     """Those of them when no other job ran in the process."""
+    given_up: bool = False
+    """Whether it was given up lately, and nobody has asked for it anew."""
 
 
 class QueueUnavailable(Exception):
@@ -146,7 +148,7 @@ class DramatiqQueue:
         self.send(job)
         return True
 
-    def crashes(self, job: Job, message_id: str) -> Crashes:
+    def crashes(self, job: Job, message_id: str, cause: Cause | None = None) -> Crashes:
         """How often the job's worker died, before this message begins.
 
         A job that kills its worker is taken up again for ever otherwise: Dramatiq counts raised
@@ -156,15 +158,27 @@ class DramatiqQueue:
             with self._redis.pipeline() as together:
                 for mark in ("begun", "begun-alone"):
                     together.hgetall(self._key(mark, job))
-                every, alone = together.execute()
+                together.get(self._key("given-up", job))
+                every, alone, given_up = together.execute()
         except redis.RedisError:
-            return Crashes(0, 0)
-        return Crashes(_without_an_end(every, message_id), _without_an_end(alone, message_id))
+            return Crashes()
+        return Crashes(
+            _without_an_end(every, message_id),
+            _without_an_end(alone, message_id),
+            given_up is not None and _position_of(cause) <= int(given_up),
+        )
 
     def rest(self, message: dramatiq.Message[None], crashes: int, *, seconds: float) -> None:
         """Put a message back that is to wait, after so many crashes of its job."""
         rested = message.copy(options={RESTED: crashes})
         self.broker_of(message.queue_name).enqueue(rested, delay=int(seconds * 1000))
+
+    def put_back(self, message: dramatiq.Message[None]) -> None:
+        """Leave a message to the next worker, as it is. Raises QueueUnavailable."""
+        try:
+            self.broker_of(message.queue_name).enqueue(message)
+        except redis.RedisError as error:
+            raise QueueUnavailable(str(error)) from error
 
     def begin(self, job: Job, message_id: str, *, alone: bool = False) -> None:
         """Note that the job begins, and whether no other runs in this process."""
@@ -174,6 +188,27 @@ class DramatiqQueue:
                     key = self._key(mark, job)
                     together.hincrby(key, message_id)
                     together.expire(key, CRASH_MARK_SECONDS)
+                together.execute()
+        except redis.RedisError:
+            return
+
+    def accompanied(self, job: Job, message_id: str) -> None:
+        """Note that the job, which began alone, runs beside others: it does not kill at once."""
+        try:
+            self._redis.hdel(self._key("begun-alone", job), message_id)
+        except redis.RedisError:
+            return
+
+    def give_up(self, job: Job, cause: Cause | None) -> None:
+        """Note that nobody is to try the job for a while, unless it is asked for anew.
+
+        What was counted is forgotten: whoever tries it then begins from the beginning.
+        """
+        try:
+            with self._redis.pipeline() as together:
+                given_up, lasting = self._key("given-up", job), CRASH_MARK_SECONDS
+                together.set(given_up, _position_of(cause), ex=lasting, nx=True)
+                together.delete(self._key("begun", job), self._key("begun-alone", job))
                 together.execute()
         except redis.RedisError:
             return
@@ -197,6 +232,10 @@ class DramatiqQueue:
     def _key(self, mark: str, job: Job) -> str:
         digest = hashlib.sha256(msgspec.json.encode(job)).hexdigest()[:32]
         return f"{self._namespace}:{mark}:{job.NAME}:{digest}"
+
+
+def _position_of(cause: Cause | None) -> int:
+    return 0 if cause is None else cause.position
 
 
 def _without_an_end(begun: Any, message_id: str) -> int:

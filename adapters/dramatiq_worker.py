@@ -6,6 +6,7 @@ Started by `workers/jobs.py`, which brings the loop and what to do for each job.
 import asyncio
 import concurrent.futures
 import random
+import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,16 +15,20 @@ import msgspec
 from dramatiq.errors import Retry
 from dramatiq.middleware import CurrentMessage
 
-from adapters.dramatiq_queue import RESTED, Crashes, DramatiqQueue
-from adapters.shared_lock import Closed, NotAlone, SharedLock
+from adapters.dramatiq_queue import RESTED, Crashes, DramatiqQueue, QueueUnavailable
+from adapters.shared_lock import Closed, NotAlone, SharedLock, Taken
 from application.jobs import Cause, Job
 
 SUSPECTED_AFTER = 2
 """After so many deaths of its worker a job runs alone, so that others' deaths are not its own."""
-CRASHES_ALLOWED = 4
+CRASHES_ALONE_ALLOWED = 4
 """How often its worker may die of a job that runs alone before nobody tries it any more."""
-ALONE_SECONDS = 30.0
-"""How long others may take to end before a job that is to run alone gives way to them."""
+CRASHES_ALLOWED = 20
+"""The same of a job however it runs: what kills late, when others run beside it again."""
+ALONE_SECONDS = 5.0
+"""How long others wait for a job that is to run alone: before it begins, and once more after."""
+BUSY_SECONDS = 30.0
+"""How long, at least, it leaves alone a process whose jobs do not end."""
 LONGEST_REST_SECONDS = 60.0
 INTERRUPTED = "interrupted by a shutdown"
 THREAD_POLL_MILLISECONDS = 500
@@ -165,40 +170,68 @@ class DramatiqWorker:
         """Run the job and wait for it, in a worker thread."""
         message = _message()
         attempt = _attempt(job, message)
-        crashes = self._queue.crashes(job, attempt.message_id)
-        if crashes.alone >= CRASHES_ALLOWED:
-            # Its mark stays, so that until it expires nobody tries again.
+        crashes = self._queue.crashes(job, attempt.message_id, attempt.cause)
+        if crashes.given_up or _too_many(crashes):
             why = "Its worker died every time it ran."
             self._wait_for(self._runner.give_up(job, attempt, why))
+            self._queue.give_up(job, attempt.cause)
             return
         if crashes.every > message.options.get(RESTED, 0):
-            self._rest(message, crashes)
+            self._rest(message, crashes, self._rest_after(crashes.every))
             return
-        alone = crashes.every >= SUSPECTED_AFTER
-        company = self._company
         try:
-            with company.alone(seconds=ALONE_SECONDS) if alone else company.together():
-                self._queue.begin(job, attempt.message_id, alone=alone)
-                try:
-                    self._run(job, attempt)
-                finally:
-                    self._queue.end(job, attempt.message_id)
+            if crashes.every < SUSPECTED_AFTER:
+                with self._company.together():
+                    self._begin(job, attempt)
+            else:
+                self._begin_alone(job, attempt)
+        except Taken:
+            self._rest(message, crashes, self._rest_after(crashes.every))
         except NotAlone:
-            self._rest(message, crashes)
-        except Closed as closed:
-            raise Retry(INTERRUPTED, delay=0) from closed
+            self._rest(message, crashes, BUSY_SECONDS + self._rest_after(crashes.every))
+        except (Closed, concurrent.futures.CancelledError) as interruption:
+            self._leave(message, interruption)
 
-    def _rest(self, message: dramatiq.Message[None], crashes: Crashes) -> None:
-        seconds = self._rest_after(crashes.every)
+    def _begin_alone(self, job: Job, attempt: Attempt) -> None:
+        """Run it beside nobody for a while: long enough to see whether it kills at once."""
+        with self._company.alone(seconds=ALONE_SECONDS) as join:
+
+            def let_others_in() -> None:
+                self._queue.accompanied(job, attempt.message_id)
+                join()
+
+            patience = threading.Timer(ALONE_SECONDS, let_others_in)
+            patience.daemon = True
+            patience.start()
+            try:
+                self._begin(job, attempt, alone=True)
+            finally:
+                patience.cancel()
+
+    def _begin(self, job: Job, attempt: Attempt, *, alone: bool = False) -> None:
+        self._queue.begin(job, attempt.message_id, alone=alone)
+        try:
+            self._run(job, attempt)
+        finally:
+            self._queue.end(job, attempt.message_id)
+
+    def _rest(self, message: dramatiq.Message[None], crashes: Crashes, seconds: float) -> None:
         self._queue.rest(message, crashes.every, seconds=seconds)
+
+    def _leave(self, message: dramatiq.Message[None], interruption: BaseException) -> None:
+        """Put back what a shutdown interrupted. It was no failure, and is not counted as one."""
+        try:
+            self._queue.put_back(message)
+        except QueueUnavailable:
+            raise Retry(INTERRUPTED, delay=0) from interruption
 
     def _run(self, job: Job, attempt: Attempt) -> None:
         try:
             self._wait_for(self._in_time(job, attempt))
         except TryAgain as again:
             raise Retry(str(again), delay=int(again.delay_seconds * 1000)) from again
-        except concurrent.futures.CancelledError as cancelled:
-            raise Retry(INTERRUPTED, delay=0) from cancelled
+        except concurrent.futures.CancelledError:
+            raise
         except Exception as error:
             if attempt.last:
                 why = f"{type(error).__name__}: {error}"
@@ -216,6 +249,10 @@ class DramatiqWorker:
             future.result()
         finally:
             self._running.discard(future)
+
+
+def _too_many(crashes: Crashes) -> bool:
+    return crashes.alone >= CRASHES_ALONE_ALLOWED or crashes.every >= CRASHES_ALLOWED
 
 
 def _message() -> dramatiq.Message[None]:

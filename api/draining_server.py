@@ -42,7 +42,8 @@ def begin_no_more(listener: int) -> None:
     """Have the kernel drop who wants to connect; they ask again in a second, and are refused.
 
     A listener that is closed at once resets those whose handshake is under way, and who may have
-    sent a request already. Does nothing where the kernel is not Linux.
+    sent a request already. Does nothing where the kernel is not Linux. Whoever else holds the same
+    listener is deaf then, too.
     """
     program = struct.pack("HP", 5, ctypes.addressof(ONLY_SYN))
     with contextlib.suppress(OSError), socket.socket(fileno=listener) as same:
@@ -81,14 +82,14 @@ class DrainingServer(Server):
         await super().shutdown(sockets)
 
     def _say_that_it_closes(self) -> None:
-        """Every answer from now on is the last of its connection, and says so."""
+        """Every answer that begins from now on is the last of its connection, and says so."""
         self.server_state.default_headers = [
             *self.server_state.default_headers,
             (b"connection", b"close"),
         ]
         for connection in self.server_state.connections:
             cycle = getattr(connection, "cycle", None)
-            if cycle is not None and not cycle.response_complete:
+            if cycle is not None and not cycle.response_started:
                 cycle.keep_alive = False
 
     def _listeners(self) -> Iterator[int]:

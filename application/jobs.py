@@ -31,7 +31,10 @@ class FetchSource(Job, frozen=True, kw_only=True):
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """The event that called for a job. Told to logs and traces; nobody decides by it."""
+    """The event that called for a job. Told to logs and traces.
+
+    Decided by it is only whether a job that was given up is asked for anew.
+    """
 
     correlation_id: str
     """Of the request that wrote the event."""

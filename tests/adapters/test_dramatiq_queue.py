@@ -2,9 +2,9 @@ import pytest
 import redis
 
 from adapters.dramatiq_queue import Crashes, DramatiqQueue, QueueUnavailable
-from application.jobs import PurgeObjects, SweepUploads
+from application.jobs import Cause, PurgeObjects, SweepUploads
 
-NONE = Crashes(every=0, alone=0)
+NONE = Crashes()
 JOB = PurgeObjects(media_id="media_xK9mQ2pLw3RtYb8c")
 
 
@@ -68,6 +68,33 @@ def test_copies_of_a_job_beside_each_other_have_killed_nobody(redis_url: str) ->
     for number in range(9):
         queue.begin(JOB, f"copy {number}")
     assert queue.crashes(JOB, "another") == NONE
+    queue.close()
+
+
+def test_a_job_that_ran_beside_others_in_the_end_has_not_died_alone(redis_url: str) -> None:
+    queue = DramatiqQueue(redis_url, namespace="joined")
+    queue.begin(JOB, "one", alone=True)
+    queue.accompanied(JOB, "one")
+    assert queue.crashes(JOB, "one") == Crashes(every=1)
+    queue.begin(JOB, "one", alone=True)
+    queue.end(JOB, "one")
+    queue.accompanied(JOB, "one")
+    assert queue.crashes(JOB, "one") == NONE
+    queue.close()
+
+
+def test_what_was_given_up_is_tried_again_only_when_it_is_asked_for_anew(redis_url: str) -> None:
+    def because(position: int) -> Cause:
+        return Cause(owner="t:ls_a", position=position, correlation_id="r")
+
+    queue = DramatiqQueue(redis_url, namespace="anew")
+    for _ in range(4):
+        queue.begin(JOB, "one", alone=True)
+    queue.give_up(JOB, because(7))
+    # A copy of before, the redrive's, and one that an operator asked for later.
+    assert queue.crashes(JOB, "copy", because(7)) == Crashes(given_up=True)
+    assert queue.crashes(JOB, "again") == Crashes(given_up=True)
+    assert queue.crashes(JOB, "retried", because(8)) == NONE
     queue.close()
 
 

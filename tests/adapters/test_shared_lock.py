@@ -1,10 +1,11 @@
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from adapters.shared_lock import Closed, NotAlone, SharedLock
+from adapters.shared_lock import Closed, NotAlone, SharedLock, Taken
 
 SECONDS = 30.0
 SOON = 0.05
@@ -50,25 +51,28 @@ def test_many_hold_it_together_and_one_alone_waits_for_all_of_them(lock: SharedL
 
 
 def test_who_waits_to_be_alone_is_not_overtaken(lock: SharedLock) -> None:
-    first, later = threading.Event(), threading.Event()
-    later.set()
+    over, has_come = threading.Event(), threading.Event()
+    taken: list[str] = []
+
+    def take_alone() -> None:
+        with lock.alone(seconds=SECONDS):
+            taken.append("alone")
+
+    def take_together() -> None:
+        has_come.set()
+        with lock.together():
+            taken.append("together")
+
     with ThreadPoolExecutor(4) as pool:
-        held(lock, pool, first)
-        taken: list[str] = []
-
-        def take_alone() -> None:
-            with lock.alone(seconds=SECONDS):
-                taken.append("alone")
-
-        def take_together() -> None:
-            with lock.together():
-                taken.append("together")
-
+        held(lock, pool, over)
         one = pool.submit(take_alone)
-        while not lock._alone:
-            pass
+        deadline = time.monotonic() + SECONDS
+        while lock._single is None and time.monotonic() < deadline:
+            time.sleep(0.001)
         other = pool.submit(take_together)
-        first.set()
+        assert has_come.wait(SECONDS)
+        time.sleep(SOON)
+        over.set()
         one.result(SECONDS)
         other.result(SECONDS)
     assert taken == ["alone", "together"]
@@ -84,19 +88,21 @@ def test_who_is_not_alone_in_time_gives_way_to_the_others(lock: SharedLock) -> N
             over.set()
 
 
-def test_two_who_want_to_be_alone_take_turns(lock: SharedLock) -> None:
-    inside = 0
+def test_a_second_one_who_wants_it_alone_is_sent_away(lock: SharedLock) -> None:
+    with lock.alone(seconds=SECONDS), pytest.raises(Taken):
+        alone(lock)()
+    alone(lock)()
 
-    def take() -> None:
-        nonlocal inside
-        with lock.alone(seconds=SECONDS):
-            inside += 1
-            assert inside == 1
-            inside -= 1
 
-    with ThreadPoolExecutor(8) as pool:
-        for one in [pool.submit(take) for _ in range(200)]:
-            one.result(SECONDS)
+def test_who_had_it_alone_may_go_on_beside_others(lock: SharedLock) -> None:
+    with lock.alone(seconds=SECONDS) as join:
+        join()
+        join()
+        with lock.together():
+            pass
+        with pytest.raises(NotAlone):
+            alone(lock, seconds=0)()
+    alone(lock, seconds=0)()
 
 
 def test_closing_sends_away_who_waits_and_nobody_else(lock: SharedLock) -> None:
@@ -112,3 +118,18 @@ def test_closing_sends_away_who_waits_and_nobody_else(lock: SharedLock) -> None:
         with lock.together():
             over.set()
         assert holding.result(SECONDS) is None
+
+
+def test_closing_sends_away_who_waits_behind_one_who_has_it_alone(lock: SharedLock) -> None:
+    with ThreadPoolExecutor(1) as pool, lock.alone(seconds=SECONDS):
+
+        def take() -> None:
+            with lock.together():
+                pass
+
+        waiting = pool.submit(take)
+        with pytest.raises(TimeoutError):
+            waiting.result(SOON)
+        lock.close()
+        with pytest.raises(Closed):
+            waiting.result(SECONDS)

@@ -56,7 +56,7 @@ async def send_once(stage: Stage) -> None:
 async def set_a_clock(stage: Stage) -> bool:
     """One process's clock goes wrong by up to 90 s, either way."""
     name = CLOCKS[stage.number % len(CLOCKS)]
-    skew = stage.chance.randint(-LARGEST_SKEW_SECONDS, LARGEST_SKEW_SECONDS)
+    skew = stage.chance.randint(1, LARGEST_SKEW_SECONDS) * stage.chance.choice((-1, 1))
     module = {"api": "api.app"}.get(name, f"workers.{name}")
     stage.system.modules[name] = (FAULTY, f"clock={skew}", module)
     before = stage.system.said

@@ -288,7 +288,7 @@ class System:
         """Have a server end by this signal; it stays away until it is started again."""
         before = len(self.deaths)
         os.kill(self.pids[name], number)
-        while len(self.deaths) == before:
+        while name not in {death.name for death in self.deaths[before:]}:
             await asyncio.sleep(0.01)
 
     async def start_server(self, name: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 
 from adapters.dramatiq_queue import DramatiqQueue
-from adapters.dramatiq_worker import CRASHES_ALLOWED
+from adapters.dramatiq_worker import CRASHES_ALONE_ALLOWED
 from adapters.runtime import Runtime, open_jobs_runtime
 from adapters.settings import Settings
 from application.ingest import IngestUrl
@@ -95,7 +95,7 @@ async def test_an_ingest_that_keeps_killing_its_worker_fails(
 ) -> None:
     media_id = await begin(runtime, source)
     job = FetchSource(media_id=media_id)
-    for _ in range(CRASHES_ALLOWED + 1):
+    for _ in range(CRASHES_ALONE_ALLOWED + 1):
         queue.begin(job, "killed", alone=True)
     queue.send(job)
     async with running(ingest_settings, jobs.main):

@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 
 from adapters.dramatiq_queue import DramatiqQueue
-from adapters.dramatiq_worker import CRASHES_ALLOWED
+from adapters.dramatiq_worker import CRASHES_ALONE_ALLOWED
 from adapters.settings import Settings
 from adapters.system import utc_now
 from application.jobs import JOBS, DiscardIncoming, PurgeObjects, SweepUploads
@@ -134,7 +134,7 @@ async def test_a_job_that_keeps_killing_its_worker_is_given_up(
     file = await library.uploaded()
     await library.delete(file)
     job = PurgeObjects(media_id=file.id)
-    for _ in range(CRASHES_ALLOWED + 1):
+    for _ in range(CRASHES_ALONE_ALLOWED + 1):
         queue.begin(job, "killed", alone=True)
     queue.send(job)
     async with running(worker_settings, jobs.main):

@@ -9,7 +9,7 @@ import pytest
 import pyvips  # type: ignore[import-untyped]
 
 from adapters.dramatiq_queue import DramatiqQueue
-from adapters.dramatiq_worker import CRASHES_ALLOWED
+from adapters.dramatiq_worker import CRASHES_ALONE_ALLOWED
 from adapters.runtime import open_jobs_runtime
 from adapters.settings import Settings
 from application.jobs import InspectFile
@@ -185,7 +185,7 @@ async def test_a_file_that_kills_its_worker_ends_in_its_failed_state_while_other
     library: Library, worker_settings: Settings, queue: DramatiqQueue
 ) -> None:
     poisoned = await uploaded(library, "image/png")
-    for _ in range(CRASHES_ALLOWED + 1):
+    for _ in range(CRASHES_ALONE_ALLOWED + 1):
         queue.begin(InspectFile(media_id=poisoned.id), "killed", alone=True)
     good = [await uploaded(library, "image/gif") for _ in range(20)]
     async with running(worker_settings, reactor.main, jobs.main):
