@@ -152,7 +152,7 @@ class DramatiqQueue:
         """How often the job's worker died, before this message begins.
 
         A job that kills its worker is taken up again for ever otherwise: Dramatiq counts raised
-        exceptions only. None when Redis cannot say.
+        exceptions only. No deaths where Redis cannot say.
         """
         try:
             with self._redis.pipeline() as together:

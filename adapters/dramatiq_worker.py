@@ -177,7 +177,7 @@ class DramatiqWorker:
             self._queue.give_up(job, attempt.cause)
             return
         if crashes.every > message.options.get(RESTED, 0):
-            self._rest(message, crashes, self._rest_after(crashes.every))
+            self._rest(message, crashes)
             return
         try:
             if crashes.every < SUSPECTED_AFTER:
@@ -186,9 +186,9 @@ class DramatiqWorker:
             else:
                 self._begin_alone(job, attempt)
         except Taken:
-            self._rest(message, crashes, self._rest_after(crashes.every))
+            self._rest(message, crashes)
         except NotAlone:
-            self._rest(message, crashes, BUSY_SECONDS + self._rest_after(crashes.every))
+            self._rest(message, crashes, at_least=BUSY_SECONDS)
         except (Closed, concurrent.futures.CancelledError) as interruption:
             self._leave(message, interruption)
 
@@ -215,7 +215,10 @@ class DramatiqWorker:
         finally:
             self._queue.end(job, attempt.message_id)
 
-    def _rest(self, message: dramatiq.Message[None], crashes: Crashes, seconds: float) -> None:
+    def _rest(
+        self, message: dramatiq.Message[None], crashes: Crashes, *, at_least: float = 0
+    ) -> None:
+        seconds = at_least + self._rest_after(crashes.every)
         self._queue.rest(message, crashes.every, seconds=seconds)
 
     def _leave(self, message: dramatiq.Message[None], interruption: BaseException) -> None:

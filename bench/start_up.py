@@ -6,11 +6,10 @@ Memory at rest and at most under a load on the public API, each process with tho
 
 import argparse
 import asyncio
-import contextlib
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -19,6 +18,7 @@ from adapters.tasks import ended
 from bench.http import Bench, variants
 from bench.http_stand import seed, service
 from bench.kit import Report, command
+from tests.kit.process_tree import with_descendants
 
 READY_SECONDS = 10.0
 LOADED_SECONDS = 3.0
@@ -39,15 +39,6 @@ def memory_of(pids: Mapping[str, int]) -> dict[str, float]:
     return {
         name: sum(map(proportional_set_mib, with_descendants(pid))) for name, pid in pids.items()
     }
-
-
-def with_descendants(pid: int) -> Iterator[int]:
-    """The process, those it started, and so on."""
-    yield pid
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield from with_descendants(int(child))
 
 
 def proportional_set_mib(pid: int) -> float:

@@ -21,6 +21,7 @@ from application.ports import Refused, SandboxUnavailable
 from tests.kit import hostile_files as hostile
 from tests.kit.decoding import Accepted, prove
 from tests.kit.hostile_files import GOOD_FILES, HTML
+from tests.kit.process_tree import children
 
 MEBIBYTE = 1024 * 1024
 LONG_ANIMATIONS = DecodeLimits(cpu_seconds=1, frames=10**6, animation_pixels=10**12)
@@ -42,19 +43,12 @@ async def test_a_fifty_megapixel_picture_is_accepted(sandbox: DecodeSandbox) -> 
 
 def _child_of(server: int) -> int | None:
     """Of the server itself, or of its heavy server, once that one is there."""
-    children = {child: _name(child) for child in _children(server)}
-    heavy = [child for child, name in children.items() if name == HEAVY_SERVER]
+    names = {child: _name(child) for child in children(server)}
+    heavy = [child for child, name in names.items() if name == HEAVY_SERVER]
     if not heavy:
         return None
-    found = [*(child for child in children if child not in heavy), *_children(heavy[0])]
+    found = [*(child for child in names if child not in heavy), *children(heavy[0])]
     return found[0] if found else None
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-    except OSError:
-        return []
 
 
 def _name(pid: int) -> str:

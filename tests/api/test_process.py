@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from psycopg import AsyncConnection
 
+from adapters.embedded import free_port
 from adapters.settings import Settings
 from adapters.settings_checks import LONGEST_INGEST_WAIT
 from api.draining_server import FIRST_REQUEST_SECONDS
@@ -27,13 +28,6 @@ SECONDS = 60.0
 BEFORE_THE_DRAIN_ENDS = DRAIN_SECONDS - FIRST_REQUEST_SECONDS
 ATTEMPTS = 5
 HEALTH_REQUEST = b"GET /health HTTP/1.1\r\nhost: media\r\nconnection: close\r\n\r\n"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager

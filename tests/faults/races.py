@@ -28,22 +28,14 @@ BULK = 12
 async def send_twice(stage: Stage) -> None:
     """Whoever sends jobs sends each of them twice, the second time late."""
     for name in SENDERS:
-        stage.system.modules[name] = (FAULTY, "twice", f"workers.{name}")
+        stage.system.put_in(name, FAULTY, "twice")
     await asyncio.gather(*(stage.system.restart(name) for name in SENDERS))
 
 
 async def sent_twice(stage: Stage) -> bool:
     """Wait until some more were."""
-    return await _said_more(stage, stage.system.said)
-
-
-async def _said_more(stage: Stage, before: int) -> bool:
-    """Whether a faulty process says in time that it did what it is there for."""
-    for _ in range(100):
-        if stage.system.said > before:
-            return True
-        await asyncio.sleep(0.1)
-    return False
+    before = stage.system.said
+    return await stage.sees(lambda: stage.system.said > before)
 
 
 async def send_once(stage: Stage) -> None:
@@ -57,12 +49,11 @@ async def set_a_clock(stage: Stage) -> bool:
     """One process's clock goes wrong by up to 90 s, either way."""
     name = CLOCKS[stage.number % len(CLOCKS)]
     skew = stage.chance.randint(1, LARGEST_SKEW_SECONDS) * stage.chance.choice((-1, 1))
-    module = {"api": "api.app"}.get(name, f"workers.{name}")
-    stage.system.modules[name] = (FAULTY, f"clock={skew}", module)
+    stage.system.put_in(name, FAULTY, f"clock={skew}")
     before = stage.system.said
     await stage.system.restart(name)
     await stage.rest(0.8, 1.5)
-    return await _said_more(stage, before)
+    return await stage.sees(lambda: stage.system.said > before)
 
 
 async def set_clocks_right(stage: Stage) -> None:

@@ -9,7 +9,6 @@ import msgspec
 from tests.faults.broken import BROKEN
 from tests.faults.stage import Progress, Scenario, Stage, play
 from tests.faults.system import System
-from workers.processes import PROCESSES
 
 MODULE = "tests.faults.broken"
 LOAD_SECONDS = 4.0
@@ -42,8 +41,6 @@ PROOFS = (
 )
 """In an order in which what one leaves behind is not what a later one looks for."""
 
-MODULES = {one.name: one.module for one in PROCESSES}
-
 
 class Red(msgspec.Struct, frozen=True):
     """What came of a proof."""
@@ -61,7 +58,7 @@ async def prove(
 
     async def break_it(stage: Stage) -> None:
         for name, fault in proof.builds.items():
-            stage.system.modules[name] = (MODULE, fault, MODULES[name])
+            stage.system.put_in(name, MODULE, fault)
             await stage.system.restart(name, wait=fault != "dies")
 
     async def load(_stage: Stage) -> bool:

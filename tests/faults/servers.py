@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -13,10 +12,9 @@ from domain.media_file_events import UploadRequested
 from tests.faults import proxies
 from tests.faults.evidence import now
 from tests.faults.proxies import Cut, Meddling, StoreProxy
-from tests.faults.stage import Act, Scenario, Stage, Strike
+from tests.faults.stage import STRIKE_SECONDS, Act, Scenario, Stage, Strike
 
 CUTS: tuple[Cut, ...] = ("before", "during", "after")
-STRIKE_SECONDS = 10.0
 SLEEP_SECONDS = 2.5
 LONG_PAUSE_SECONDS = 14.0
 """Longer than any request may take."""
@@ -189,12 +187,10 @@ async def store_stopped(stage: Stage) -> bool:
     proxy = stage.system.store_proxy
     before = proxy.missed
     await stage.system.end_server("s3", signal.SIGKILL)
-    deadline = time.monotonic() + STRIKE_SECONDS
     await stage.rest(0.1, 1.5)
-    while proxy.missed == before and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    missed = await stage.sees(lambda: proxy.missed > before)
     await stage.system.start_server("s3")
-    return proxy.missed > before
+    return missed
 
 
 def meddling(make: Callable[[StoreProxy], Meddling]) -> Act:

@@ -40,6 +40,8 @@ RECOVERY_SECONDS = 120.0
 """Until all is done again: the redrive of lost jobs looks every 30 s, a job retries later."""
 PAUSE_SECONDS = 0.06
 """Between two things one client does: a load that two cores carry beside all processes."""
+STRIKE_SECONDS = 10.0
+"""How long a fault may take to hit."""
 VOID_ATTEMPTS = 3
 """How often a strike that did not hit is tried again."""
 NOT_IN: Mapping[str, tuple[str, ...]] = {
@@ -74,6 +76,13 @@ class Stage:
     async def rest(self, least: float, most: float) -> None:
         """Let the load go on for a while."""
         await asyncio.sleep(self.chance.uniform(least, most))
+
+    async def sees(self, condition: Callable[[], bool]) -> bool:
+        """Whether it comes true while a strike lasts."""
+        deadline = time.monotonic() + STRIKE_SECONDS
+        while not condition() and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        return condition()
 
     @contextlib.contextmanager
     def felt(self) -> Iterator[Callable[[], bool]]:

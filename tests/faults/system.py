@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from adapters.settings import DEVELOPMENT_GATEWAY_KEY, child_environment
 from adapters.supervisor import Program, Supervisor
 from tests.faults.proxies import PostgresProxy, StoreProxy
 from tests.kit.http_source import HttpSource, http_source
+from tests.kit.process_tree import children
 from tests.kit.receiver import Receiver, receiver
 from workers.processes import PROCESSES, Process
 
@@ -76,6 +77,11 @@ class System:
         self.postgres = postgres
         self.valkey = valkey
         self.objects = objects
+        self._servers: Mapping[str, Postgres | Valkey | ObjectServer] = {
+            "postgres": postgres,
+            "valkey": valkey,
+            "s3": objects,
+        }
         self.postgres_proxy = postgres_proxy
         self.store_proxy = store_proxy
         self.source = source
@@ -238,7 +244,7 @@ class System:
             death = await self.supervisor.ended()
             self.deaths.append(Death(time.monotonic(), death.name, death.code))
             self._line("supervisor", f"{death.name} ended with {death.code}")
-            if death.name in self.held or death.name in ("postgres", "valkey", "s3"):
+            if death.name in self.held or death.name in self._servers:
                 continue
             await asyncio.sleep(RESTART_SECONDS)
             if death.name == SUBSCRIBER:
@@ -268,6 +274,10 @@ class System:
         if wait:
             await self.until_runs(name)
 
+    def put_in(self, name: str, program: str, fault: str) -> None:
+        """Have the process started by this program, with a fault in it, the next time."""
+        self.modules[name] = (program, fault, self._processes[name].module)
+
     async def until_runs(self, name: str, seconds: float = READY_SECONDS) -> None:
         """Return when it runs (again), and answers if it has a port."""
         deadline = time.monotonic() + seconds
@@ -293,12 +303,7 @@ class System:
 
     async def start_server(self, name: str) -> None:
         """Start Postgres, Valkey or the object store again, on the same data."""
-        servers: Mapping[str, Postgres | Valkey | ObjectServer] = {
-            "postgres": self.postgres,
-            "valkey": self.valkey,
-            "s3": self.objects,
-        }
-        await servers[name].start(self.supervisor)
+        await self._servers[name].start(self.supervisor)
 
     @asynccontextmanager
     async def sql(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
@@ -320,20 +325,9 @@ class System:
 
 
 def _signal_tree(pid: int, number: int) -> None:
-    for one in (*_children(pid), pid):
+    for one in (*children(pid), pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(one, number)
-
-
-def _children(pid: int) -> Sequence[int]:
-    tasks = Path(f"/proc/{pid}/task")
-    with contextlib.suppress(OSError):
-        return [
-            int(child)
-            for task in tasks.iterdir()
-            for child in (task / "children").read_text().split()
-        ]
-    return []
 
 
 @asynccontextmanager

@@ -9,7 +9,8 @@ import pytest
 
 from adapters.postgres_migrations import MIGRATIONS, MigrationError, migrate
 from tests.kit.person import Person
-from tests.kit.up import SECONDS, Up
+from tests.kit.up import Up
+from tests.workers.processes import until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -45,9 +46,11 @@ async def test_the_running_version_serves_on_while_a_migration_fails(
 
     async def until_more() -> None:
         wanted = len(done) + 2
-        async with asyncio.timeout(SECONDS):
-            while len(done) < wanted and not uploading.done():
-                await asyncio.sleep(0.05)
+
+        async def are_there() -> bool:
+            return len(done) >= wanted or uploading.done()
+
+        await until(are_there)
 
     with Person(up.run, "ls_migrated") as person:
         uploading = asyncio.create_task(asyncio.to_thread(keep_uploading, person, over, done))
